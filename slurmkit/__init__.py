@@ -1,0 +1,26 @@
+"""slurmkit: describe a multi-node PyTorch job once, and run it on Slurm.
+
+    import slurmkit
+
+    spec = slurmkit.load("job.yaml")
+    script = slurmkit.render(spec)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slurmkit.api import JobSpec, SpecError, load, render
+
+__version__ = "0.1.0"
+__all__ = ["JobSpec", "SpecError", "load", "render"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `slurmkit --help` and the train/ programs need none of it.
+    if name in __all__:
+        from slurmkit import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

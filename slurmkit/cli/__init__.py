@@ -1,0 +1,69 @@
+"""The command line: one file a verb, imported when the verb runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import click
+
+from slurmkit import __version__
+
+VERBS = {
+    "validate": "Check a job file; --show prints the resolved job.",
+    "schema": "Print the JSON schema of job files.",
+    "render": "Print the batch script of a job.",
+    "simulate": "Run a job's script here, over pretend nodes.",
+}
+
+
+class Verbs(click.Group):
+    """Lists the verbs without importing them, and tells mistakes of the user as such."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of a job's life."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb's file."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"slurmkit.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which verb comes nearest to an unknown one."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, n=1)
+            fix = f"did you mean {near[0]}?" if near else f"verbs are {', '.join(VERBS)}"
+            ctx.fail(f"no verb {args[0]!r}: {fix}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs and what they do."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb; a wrong job file ends with exit code 2 and no traceback."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            from slurmkit.spec.errors import SpecError
+
+            if not isinstance(error, SpecError):
+                raise
+            click.echo(str(error), err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="slurmkit")
+def main() -> None:
+    """Describe a multi-node PyTorch job once, in job.yaml, and run it on Slurm."""
+    # Looking for pydantic plugins reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

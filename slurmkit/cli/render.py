@@ -1,0 +1,33 @@
+"""slurmkit render: the batch script, and nothing else, on standard output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from slurmkit.cli.arguments import job_arguments, warn
+
+
+@click.command("render")
+@job_arguments
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here.")
+def command(job: str, overrides: tuple[str, ...], profile: str | None, output: Path | None) -> None:
+    """Print the batch script of JOB.yaml (- reads standard input).
+
+    slurmkit render job.yaml | sbatch
+    """
+    from slurmkit.render.script import render
+    from slurmkit.spec.load import load
+    from slurmkit.spec.warnings import warnings
+
+    spec = load(job, overrides=overrides, profile=profile)
+    script = render(spec)
+    warn(warnings(spec))
+    if output is None:
+        click.echo(script.encode(), nl=False)
+        return
+    try:
+        output.write_text(script, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"-o {output}: {error.strerror}; name a file in a directory that exists") from None

@@ -1,0 +1,96 @@
+"""The options of sbatch and srun that a job comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slurmkit.render.quoting import option_value
+
+if TYPE_CHECKING:
+    from slurmkit.spec.model import JobSpec
+
+
+def sbatch(spec: JobSpec) -> list[str]:
+    """Return the options of the `#SBATCH` lines, in a fixed order, quoted for sbatch."""
+    resources = spec.resources
+    options: list[tuple[str, object]] = [
+        ("job-name", spec.name),
+        ("output", "slurmkit-%j.out"),
+        ("nodes", resources.nodes),
+        ("ntasks-per-node", 1),  # one torchrun a node, which starts the node's processes
+        ("cpus-per-task", resources.cpus_per_node),
+        *_gpus(spec),
+        ("mem", resources.memory_per_node),
+        ("mem-per-cpu", resources.memory_per_cpu),
+        ("time", resources.time),
+        ("partition", resources.partition),
+        ("account", resources.account),
+        ("qos", resources.qos),
+        ("constraint", resources.constraint),
+        ("reservation", resources.reservation),
+        ("nodelist", resources.nodelist),
+        ("exclude", resources.exclude),
+        ("dependency", _dependency(spec)),
+    ]
+    lines = [f"--{name}={option_value(str(value))}" for name, value in options if value is not None]
+    if resources.exclusive:
+        lines.append("--exclusive")
+    return [*lines, *_requeue(spec), *_others(spec)]
+
+
+def srun(spec: JobSpec) -> list[str]:
+    """Return the user's options of srun, not yet quoted for the shell."""
+    return [text for _, text in _checked("srun", spec.launcher.srun, spec) if text]
+
+
+def no_gpus(spec: JobSpec) -> str:
+    """Return the option, and a blank, that makes a helper step ask for none of the job's GPUs."""
+    if not spec.resources.gpus_per_node:
+        return ""
+    return "--gres=none " if spec.site.gpu_request == "gres" else "--gpus-per-node=0 "
+
+
+def _gpus(spec: JobSpec) -> list[tuple[str, object]]:
+    """Ask for GPUs one way only: Slurm 26.05 refuses --gres=gpu beside --gpus-per-node."""
+    resources = spec.resources
+    if not resources.gpus_per_node:
+        return []
+    kind = f"{resources.gpu_type}:" if resources.gpu_type else ""
+    count = f"{kind}{resources.gpus_per_node}"
+    if spec.site.gpu_request == "gpus-per-node":
+        return [("gpus-per-node", count)]
+    other = spec.sbatch.get("gres")
+    return [("gres", f"gpu:{count}" + (f",{other}" if other else ""))]
+
+
+def _dependency(spec: JobSpec) -> str | None:
+    clauses = [f"{kind}:{':'.join(jobs)}" for kind, jobs in spec.depends_on.items()]
+    return ",".join(clauses) or None
+
+
+def _requeue(spec: JobSpec) -> list[str]:
+    if spec.requeue is None:
+        return ["--no-requeue"]
+    lines = ["--requeue", "--open-mode=append"]  # without it the second run truncates the log
+    if "time_limit" in spec.requeue.when:
+        lines.append(f"--signal=B:USR1@{spec.requeue.lead_time}")
+    return lines
+
+
+def _others(spec: JobSpec) -> list[str]:
+    merged = bool(spec.resources.gpus_per_node) and spec.site.gpu_request == "gres"
+    lines = []
+    for name, text in _checked("sbatch", spec.sbatch, spec):
+        if text and not (merged and name == "gres"):
+            option, equals, value = text.partition("=")
+            lines.append(f"{option}{equals}{option_value(value)}" if equals else option)
+    return lines
+
+
+def _checked(tool: str, given: dict[str, str], spec: JobSpec) -> list[tuple[str, str | None]]:
+    if not given:
+        return []
+    from slurmkit.slurm.options import check_option
+
+    version = spec.site.slurm_version
+    return [(name, check_option(tool, name, value, version)) for name, value in given.items()]

@@ -1,0 +1,230 @@
+"""The job file as pydantic models: every field, its meaning and its default.
+
+Names are Slurm's and torchrun's own. The user states the shape once; tasks, world size, ranks
+and ports follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from slurmkit.spec.contradictions import check_entrypoint, check_job
+from slurmkit.spec.fields import (
+    Code,
+    Config,
+    Constraint,
+    Line,
+    Memory,
+    NodeList,
+    NodeText,
+    PathText,
+    Time,
+    VariableName,
+)
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Part(BaseModel):
+    """What all parts of a job file share: frozen, strict, unknown keys refused."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, strict=True, extra="forbid", populate_by_name=True
+    )
+
+
+class Resources(Part):
+    """What the job asks Slurm for."""
+
+    nodes: Count = Field(1, description="Number of nodes.")
+    gpus_per_node: int = Field(0, ge=0, description="GPUs a node; 0 is a CPU job.")
+    processes_per_node: Count | None = Field(
+        None, description="Training processes a node; by default one a GPU, or 1 on CPU."
+    )
+    gpu_type: Line | None = Field(None, description="GPU type in Slurm's words, such as `a100`.")
+    cpus_per_node: Count | None = Field(
+        None, description="CPUs a node, shared by its processes; left out, the site's default."
+    )
+    memory_per_node: Memory | None = Field(
+        None, description="Memory a node, such as `500G`; 0 is all of it."
+    )
+    memory_per_cpu: Memory | None = Field(None, description="Memory a CPU, such as `4G`.")
+    time: Time | None = Field(
+        None, description="Time limit as sbatch takes it: `12:00:00`, `1-12`; `90` is minutes."
+    )
+    partition: Line | None = Field(None, description="Partition, or several with commas.")
+    account: Line | None = Field(None, description="Account that is charged.")
+    qos: Line | None = Field(None, description="Quality of service.")
+    constraint: Constraint | None = Field(None, description="Node features, such as `a100&ib`.")
+    reservation: Line | None = Field(None, description="Reservation to run in.")
+    exclusive: bool = Field(False, description="Share the nodes with no other job.")
+    nodelist: NodeList | None = Field(None, description="Nodes to run on, such as `node[01-02]`.")
+    exclude: NodeList | None = Field(None, description="Nodes to stay away from.")
+
+
+class Launcher(Part):
+    """How the processes are started on the nodes."""
+
+    kind: Literal["torchrun", "srun", "accelerate"] = Field(
+        "torchrun", description="torchrun, accelerate (one agent a node) or srun (a task a GPU)."
+    )
+    rendezvous: Literal["static", "c10d"] = Field(
+        "static", description="static: ranks in Slurm's node order, ports known; or c10d."
+    )
+    restarts: int = Field(
+        0, ge=0, le=100, description="After a crash, start the step again this often in the job."
+    )
+    srun: dict[str, Line] = Field(
+        {}, description="Other srun options by their long names, such as `cpu-bind: cores`."
+    )
+    port: int | Literal["auto"] = Field(
+        "auto", description="Port of the rendezvous; auto derives it from the job id."
+    )
+
+
+class Environment(Part):
+    """What is loaded and set before the program starts."""
+
+    modules: list[Line] = Field([], description="Environment modules to load, in order.")
+    venv: PathText | None = Field(None, description="Python virtual environment to use.")
+    conda: PathText | None = Field(None, description="Conda environment, by name or path.")
+    python: PathText | None = Field(
+        None,
+        description="Python whose directory goes first on PATH. Without venv, conda, modules or "
+        "container slurmkit fills in the one that it runs under.",
+    )
+    setup: list[Code] = Field(
+        [], description="Lines of bash, run on the first node before the launch. This is code."
+    )
+    variables: dict[VariableName, NodeText] = Field({}, description="Environment variables to export.")
+    pass_: list[VariableName] = Field(
+        [],
+        alias="pass",
+        description="Variables taken from the submitting environment and never written down.",
+    )
+    network_interface: Line | None = Field(
+        None, description="Interface that NCCL and gloo use, such as `ib0`."
+    )
+
+
+class Container(Part):
+    """The container that the program runs in."""
+
+    runtime: Literal["pyxis", "apptainer"] = Field(description="pyxis or apptainer.")
+    image: PathText = Field(description="Image: a file (./train.sqsh) or a registry's name.")
+    mounts: list[PathText] = Field([], description="Mounts, such as `/data:/data:ro`.")
+
+
+class Entrypoint(Part):
+    """The program: exactly one of module, script and command."""
+
+    module: Line | None = Field(None, description="Python module, run as `python -m`.")
+    script: PathText | None = Field(None, description="Python script.")
+    command: list[NodeText] | None = Field(None, description="Any program and its arguments.")
+    args: list[NodeText] = Field([], description="Arguments of the module or script.")
+    config: Config | None = Field(
+        None, description="Becomes a YAML file, handed over as `--config FILE`."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Entrypoint:
+        check_entrypoint(self)
+        return self
+
+
+class Requeue(Part):
+    """When and how the job puts itself back into the queue."""
+
+    when: list[Literal["time_limit", "preemption", "node_failure"]] = Field(
+        ["time_limit", "preemption", "node_failure"], description="What the job comes back from."
+    )
+    by: Literal["script", "program"] = Field(
+        "script", description="Who requeues: the batch script, or the program (Lightning)."
+    )
+    lead_time: int = Field(
+        120, ge=60, description="Seconds before the time limit at which the program is told."
+    )
+    max_requeues: int = Field(10, ge=0, description="Stop after this many requeues.")
+
+
+class Site(Part):
+    """What the cluster fixes; usually in a profile."""
+
+    slurm_version: Line | None = Field(None, description="Slurm's version, such as `23.11`.")
+    gpu_request: Literal["gpus-per-node", "gres"] = Field(
+        "gpus-per-node", description="How the site wants GPUs requested."
+    )
+    gpu_types: dict[str, Count] = Field({}, description="GPU types and how many a node has.")
+    host_suffix: Line = Field(
+        "", description="Appended to node names for the fast network, such as `-ib`."
+    )
+    port_range: tuple[int, int] = Field(
+        (15000, 31999), strict=False, description="First and last port that jobs may use."
+    )
+    price_per_gpu_hour: float | None = Field(
+        None, ge=0, strict=False, description="Price of a GPU-hour."
+    )
+
+
+Preflight = Literal["hosts", "network", "versions", "gpus", "data"]
+Dependency = Literal[
+    "after", "afterany", "afternotok", "afterok", "aftercorr", "afterburstbuffer"
+]
+
+
+class JobSpec(Part):
+    """One training job: frozen and checked. `slurmkit.load` makes it from a job file."""
+
+    name: Line = Field(min_length=1, max_length=200, description="Name of the job.")
+    profile: Line | None = Field(None, description="Profile of the cluster; `none` for no profile.")
+    template: PathText | None = Field(None, description="Own Jinja template; it may run code.")
+    resources: Resources = Field(Resources(), description="What the job asks Slurm for.")
+    sbatch: dict[str, Line] = Field(
+        {}, description="Other sbatch options by their long names, such as `switches: 1`."
+    )
+    launcher: Launcher = Field(Launcher(), description="How the processes are started.")
+    environment: Environment = Field(Environment(), description="What is loaded and set first.")
+    container: Container | None = Field(None, description="Container to run in.")
+    entrypoint: Entrypoint = Field(description="The program to run.")
+    requeue: Requeue | None = Field(None, description="When the job comes back by itself.")
+    preflight: list[Preflight] = Field([], description="Checks to run before the launch.")
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {}, description="Dotted paths and their values: one array task a combination."
+    )
+    sweep_limit: Count | None = Field(None, description="Array tasks that run at once.")
+    depends_on: dict[Dependency, Annotated[list[Line], Field(min_length=1)]] = Field(
+        {}, description="Jobs that must come first, such as `afterok: [1234]`."
+    )
+    hosts: list[Line] = Field([], description="SSH hosts, for running without Slurm.")
+    site: Site = Field(Site(), description="What the cluster fixes; usually in a profile.")
+
+    @model_validator(mode="after")
+    def _check(self) -> JobSpec:
+        check_job(self)
+        return self
+
+    @property
+    def processes_per_node(self) -> int:
+        """Training processes a node: as stated, else one a GPU, else 1."""
+        resources = self.resources
+        return resources.processes_per_node or resources.gpus_per_node or 1
+
+    @property
+    def world_size(self) -> int:
+        """Number of training processes in the job."""
+        return self.resources.nodes * self.processes_per_node
+
+    def replace(self, changes: Mapping[str, Any]) -> JobSpec:
+        """Return this job with `changes` merged in.
+
+        Mappings merge key by key, lists and scalars replace: the rule of profiles and `--set`.
+
+        Raises:
+            SpecError: the result is no valid job.
+        """
+        from slurmkit.spec.load import replace
+
+        return replace(self, changes)
