@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ __all__ = ["JobSpec", "SpecError", "load", "render"]
 def __getattr__(name: str) -> Any:
     # Imported on first use: `slurmkit --help` and the train/ programs need none of it.
     if name in __all__:
-        from slurmkit import api
-
-        return getattr(api, name)
+        value = getattr(import_module("slurmkit.api"), name)
+        return globals().setdefault(name, value)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

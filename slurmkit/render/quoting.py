@@ -15,8 +15,8 @@ _ANSI_C = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", "'": r"\'"}
 def word(text: str) -> str:
     """Quote text as one word of bash.
 
-    >>> word("it's")
-    "'it'\\\\''s'"
+    >>> print(word("two words"), word("it's $HOME"), word("a\\nb"))
+    'two words' "it's \\$HOME" $'a\\nb'
 
     Control characters are written as `$'\\r'`: sbatch refuses a script with DOS line breaks, and
     a line break inside a word would spread it over lines of the script.
@@ -25,7 +25,9 @@ def word(text: str) -> str:
         return text
     if _CONTROL.search(text):
         return "$'" + re.sub(r"[\x00-\x1f\x7f\\']", _ansi_c, text) + "'"
-    return "'" + text.replace("'", r"'\''") + "'"
+    if re.search(r"['$`\\]", text):
+        return f'"{_in_double_quotes(text)}"'
+    return f"'{text}'"
 
 
 def node_word(text: str, field: str) -> str:
@@ -54,8 +56,8 @@ def reference(name: str, default: str | None, field: str) -> str:
     """Write `"${NAME?…}"`, which ends the shell with a clear message when NAME is not set."""
     if default is not None:
         return f'"${{{name}:-{_in_double_quotes(default)}}}"'
-    message = f"is not set on this node, and {field} reads ${{env:{name}}}"
-    return f'"${{{name}?{_in_double_quotes(_CONTROL.sub("?", message))}}}"'
+    message = re.sub(r"[\x00-\x1f\x7f{}]", "_", f"is not set on this node, and {field} reads it")
+    return f'"${{{name}?{_in_double_quotes(message)}}}"'
 
 
 def option_value(text: str) -> str:

@@ -1,0 +1,1 @@
+"""A `JobSpec` becomes a running job: one sibling a back end."""

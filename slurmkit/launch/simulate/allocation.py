@@ -1,0 +1,97 @@
+"""What a batch script asks Slurm for, read from its #SBATCH lines."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from slurmkit.slurm.scalars import parse_time
+
+PARTITION = "simulate"
+_DEFAULT_LEAD = 60  # man sbatch, --signal: "default is 60 seconds"
+_SIGNAL = re.compile(r"(?:(?P<flags>[BR]+):)?(?P<name>[A-Z0-9]+)(?:@(?P<lead>\d+))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class TimeWarning:
+    """The signal that Slurm sends before the time limit: --signal=B:USR1@120."""
+
+    name: str
+    lead: int
+    """Seconds before the end."""
+    batch_only: bool
+    """Only the batch shell gets it; otherwise only the steps do."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The parts of a request that a simulation takes notice of."""
+
+    name: str = "sbatch"
+    nodes: int = 1
+    tasks_per_node: int | None = None
+    cpus_per_task: int | None = None
+    gpus_per_node: int = 0
+    seconds: int | None = None
+    warning: TimeWarning | None = None
+    directory: str | None = None
+    partition: str = PARTITION
+    account: str | None = None
+    qos: str | None = None
+
+    @property
+    def cpus_per_node(self) -> int:
+        """CPUs of this job on each node; Slurm's default is one a task."""
+        return (self.tasks_per_node or 1) * (self.cpus_per_task or 1)
+
+
+def directives(script: str) -> dict[str, str]:
+    """Return the options in a script's #SBATCH lines by their long names, as sbatch reads them."""
+    options: dict[str, str] = {}
+    for line in script.splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        if line.startswith("#SBATCH"):
+            for word in shlex.split(line.removeprefix("#SBATCH"), comments=True):
+                name, _, value = word.removeprefix("--").partition("=")
+                options[name] = value
+    return options
+
+
+def read_allocation(script: str) -> Allocation:
+    """Read what the script asks for."""
+    options = directives(script)
+
+    def number(name: str) -> int | None:
+        return int(options[name]) if name in options else None
+
+    return Allocation(
+        name=options.get("job-name", "sbatch"),
+        nodes=number("nodes") or 1,
+        tasks_per_node=number("ntasks-per-node"),
+        cpus_per_task=number("cpus-per-task"),
+        gpus_per_node=_gpus(options),
+        seconds=parse_time(options["time"]) if "time" in options else None,
+        warning=_warning(options.get("signal")),
+        directory=options.get("chdir"),
+        partition=options.get("partition", PARTITION),
+        account=options.get("account"),
+        qos=options.get("qos"),
+    )
+
+
+def _gpus(options: dict[str, str]) -> int:
+    for name in ("gpus-per-node", "gres"):
+        if count := re.search(r"(?:^|:)(\d+)$", options.get(name, "")):
+            return int(count[1])
+    return 0
+
+
+def _warning(text: str | None) -> TimeWarning | None:
+    match = _SIGNAL.fullmatch(text or "")
+    if match is None:
+        return None
+    batch_only = "B" in (match["flags"] or "").upper()
+    name = match["name"].upper().removeprefix("SIG")
+    return TimeWarning(name, int(match["lead"] or _DEFAULT_LEAD), batch_only)

@@ -1,0 +1,120 @@
+"""The directory through which the simulation and its stand-ins know of each other.
+
+    job.json    what was allocated
+    state       RUNNING or COMPLETING, as squeue would say
+    steps/N     a file a step, so that each gets a number of its own
+    requests    a pipe to the simulation: lines `requeue`, `cancel`
+    bin/        the stand-ins
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from slurmkit.launch.simulate.processes import MARKER
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was allocated."""
+
+    id: int
+    name: str
+    nodes: int
+    cpus_per_node: int
+    tasks_per_node: int | None
+    gpus: list[list[str]]
+    """The GPUs of each node by the names that CUDA_VISIBLE_DEVICES takes; none: empty lists."""
+    start: int
+    end: int
+    """When it began and when its time is up, in seconds of the epoch."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One simulation's directory."""
+
+    directory: Path
+
+    @classmethod
+    def here(cls) -> Cluster:
+        """Return the simulation that this process belongs to."""
+        directory = os.environ.get(MARKER)
+        if not directory:
+            fail("slurmkit simulate", f"no {MARKER} in the environment: this stand-in of Slurm's "
+                 "works inside a simulation only; let the program hand its environment on")
+        return cls(Path(directory))
+
+    @property
+    def marker(self) -> dict[str, str]:
+        """The variable that every process of this simulation carries."""
+        return {MARKER: str(self.directory)}
+
+    @property
+    def programs(self) -> Path:
+        """Where the stand-ins are."""
+        return self.directory / "bin"
+
+    @property
+    def requests(self) -> Path:
+        """The pipe to the simulation."""
+        return self.directory / "requests"
+
+    def create(self) -> None:
+        """Make what stands in the directory from the beginning."""
+        os.mkfifo(self.requests)
+        (self.directory / "steps").mkdir()
+        self.programs.mkdir()
+
+    def write_job(self, job: Job) -> None:
+        """Make the allocation known to the stand-ins."""
+        self._write("job.json", json.dumps(asdict(job)))
+
+    def job(self) -> Job:
+        """Return the allocation."""
+        return Job(**json.loads((self.directory / "job.json").read_text(encoding="utf-8")))
+
+    def state(self) -> str:
+        """Return the job's state in squeue's words."""
+        return (self.directory / "state").read_text(encoding="utf-8")
+
+    def set_state(self, state: str) -> None:
+        """Set the job's state."""
+        self._write("state", state)
+
+    def request(self, text: str) -> None:
+        """Ask the simulation for something."""
+        with self.requests.open("w", encoding="utf-8") as pipe:
+            pipe.write(f"{text}\n")
+
+    def next_step(self) -> int:
+        """Take the number of a new step."""
+        number = 0
+        while True:
+            try:
+                (self.directory / "steps" / str(number)).touch(exist_ok=False)
+            except FileExistsError:
+                number += 1
+            else:
+                return number
+
+    def forget_steps(self) -> None:
+        """Count steps from 0 again, as in a requeued job."""
+        for step in (self.directory / "steps").iterdir():
+            step.unlink()
+
+    def _write(self, name: str, text: str) -> None:
+        part = self.directory / f".{name}.{os.getpid()}"
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.directory / name)
+
+
+def fail(program: str, text: str) -> NoReturn:
+    """End a stand-in with an error in the manner of Slurm's commands."""
+    print(f"{program}: error: {text}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,68 @@
+"""The pretend nodes: their names and addresses, and where each task of a step goes."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+MOST_NODES = 1024
+"""A bound on what one machine is asked to pretend."""
+
+
+def node_name(index: int) -> str:
+    """Return the name of node `index`: node0, node1, …"""
+    return f"node{index}"
+
+
+def node_address(index: int) -> str:
+    """Return the address of node `index`: 127.0.0.1, 127.0.0.2, … (Linux has all of 127/8)."""
+    return str(ipaddress.IPv4Address("127.0.0.1") + index)
+
+
+def node_list(indices: list[int]) -> str:
+    """Write nodes as Slurm does: node0, node[0-3], node[0,2]."""
+    if len(indices) == 1:
+        return node_name(indices[0])
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and runs[-1][-1] == index - 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    parts = (f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"node[{','.join(parts)}]"
+
+
+def repeated(counts: list[int]) -> str:
+    """Write a number a node as Slurm does: [2, 2, 1] is 2(x2),1."""
+    groups: list[tuple[int, int]] = []
+    for count in counts:
+        if groups and groups[-1][0] == count:
+            groups[-1] = (count, groups[-1][1] + 1)
+        else:
+            groups.append((count, 1))
+    return ",".join(f"{count}(x{times})" if times > 1 else str(count) for count, times in groups)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a step and its place."""
+
+    rank: int
+    """SLURM_PROCID: its number among all tasks of the step."""
+    local_rank: int
+    """SLURM_LOCALID: its number among those of its node."""
+    node_rank: int
+    """SLURM_NODEID: its node's number among those of the step."""
+    node: int
+    """Its node's number among those of the job."""
+
+
+def spread(nodes: list[int], tasks: int) -> list[Task]:
+    """Place tasks on nodes in blocks, as Slurm does by default: the first nodes get the odd ones."""
+    share, odd = divmod(tasks, len(nodes))
+    placed: list[Task] = []
+    for node_rank, node in enumerate(nodes):
+        for local_rank in range(share + (node_rank < odd)):
+            placed.append(Task(len(placed), local_rank, node_rank, node))
+    return placed

@@ -1,0 +1,76 @@
+"""Find every process of a simulation, whatever session it fled to, and signal it.
+
+Process groups do not do: torchrun gives each worker a session of its own. Environments do: a
+process is found by variables that it was started with (/proc/PID/environ).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+MARKER = "SLURMKIT_SIMULATION"
+"""Set in every process of a simulation: the path of its own temporary directory."""
+
+_PROC = Path("/proc")
+_PATIENCE = 10.0  # a process in uninterruptible sleep is left to the kernel
+
+
+def find_processes(variables: Mapping[str, str]) -> set[int]:
+    """Return the processes that were started with all these variables, this one left out.
+
+    Their descendants without the marker belong to them too: a program may start another with an
+    empty environment (`env -i`).
+    """
+    wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in variables.items()]
+    found: set[int] = set()
+    unmarked: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            environment = _environment(entry)
+            if os.fsencode(f"\0{MARKER}=") not in environment:
+                parent = _living_parent(entry)
+                unmarked.setdefault(parent, []).append(int(entry.name))
+            elif all(variable in environment for variable in wanted):
+                found.add(int(entry.name))
+    found.discard(os.getpid())
+    heirs = list(found)
+    while heirs:
+        children = unmarked.get(heirs.pop(), [])
+        found.update(children)
+        heirs += children
+    return found
+
+
+def _environment(process: Path) -> bytes:
+    try:
+        return b"\0" + (process / "environ").read_bytes()
+    except PermissionError:  # another user's, or one that may not be looked into
+        return b""
+
+
+def _living_parent(process: Path) -> int:
+    """Return the parent of a process; -1 for a zombie, which nobody can signal."""
+    state, parent = (process / "stat").read_bytes().rpartition(b")")[2].split()[:2]
+    return -1 if state == b"Z" else int(parent)
+
+
+def send(processes: Iterable[int], number: int) -> None:
+    """Send a signal to processes, of which some may be gone."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)
+
+
+def kill_all(variables: Mapping[str, str]) -> None:
+    """Kill the processes with these variables until none is left."""
+    deadline = time.monotonic() + _PATIENCE
+    while (found := find_processes(variables)) and time.monotonic() < deadline:
+        send(found, signal.SIGKILL)
+        time.sleep(0.01)

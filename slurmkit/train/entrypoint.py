@@ -1,0 +1,73 @@
+"""The command line of every entrypoint: ``python -m slurmkit.train.NAME [--config FILE]``.
+
+Exit status: 0 done, 1 failed, 2 the config is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slurmkit.train.config_file import ConfigError, read_config
+from slurmkit.train.variables import DistributedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Main = Callable[[Mapping[str, Any]], Any]
+
+
+def run(main: Main, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Call an entrypoint's ``main(config)`` with the config that the command line names.
+
+    Args:
+        main: the entrypoint.
+        name: its module, for the help text.
+        arguments: the command line; ``sys.argv`` by default.
+
+    Returns:
+        The exit status. An error is printed: the user's in words, any other as a traceback.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=main.__doc__)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML; defaults without it")
+    options = parser.parse_args(arguments)
+    try:
+        _reported_to_torchrun(main)(read_config(options.config) if options.config else {})
+    except ConfigError as error:
+        print(f"error in {options.config or 'the config'}:\n{error}", file=sys.stderr)
+        return 2
+    except DistributedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _failed()
+    except Exception:  # so that a rank which has failed ends, and its job with it
+        traceback.print_exc()
+        return _failed()
+    return 0
+
+
+def _failed() -> int:
+    """Return 1, or end the process here if its way out could wait for other ranks.
+
+    A process group that is still there (nccl's, after an error) is torn down by the interpreter
+    as it exits, and that can hang for as long as another rank is inside a collective.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed and distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+    return 1
+
+
+def _reported_to_torchrun(main: Main) -> Main:
+    """Let torchrun's summary of failures show the traceback of the rank that failed first."""
+    if "TORCHELASTIC_ERROR_FILE" not in os.environ:
+        return main
+    from torch.distributed.elastic.multiprocessing.errors import record  # noqa: PLC0415
+
+    recorded: Main = record(main)
+    return recorded

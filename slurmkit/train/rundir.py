@@ -1,0 +1,68 @@
+"""What an entrypoint leaves in its run directory: result.json and status.json.
+
+The run directory is ``SLURMKIT_RUN_DIR``; where that is unset, nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Status:
+    """How a job ended; an entrypoint may change it while it runs."""
+
+    state: str = "done"
+    """done, stopped or failed."""
+    reason: str | None = None
+    """Why it stopped or failed."""
+    step: int | None = None
+    """The last finished step; None where there are no steps."""
+
+
+def run_directory() -> Path | None:
+    """Return the run directory, or None if this process has none."""
+    directory = os.environ.get("SLURMKIT_RUN_DIR")
+    return Path(directory) if directory else None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON so that a reader sees the whole file or none of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def write_result(result: dict[str, Any]) -> None:
+    """Write result.json into the run directory, if there is one. For rank 0."""
+    directory = run_directory()
+    if directory:
+        write_json(directory / "result.json", result)
+
+
+@contextmanager
+def recorded_status(rank: int) -> Iterator[Status]:
+    """Write status.json when the block ends, however it ends; only rank 0 does."""
+    status = Status()
+    try:
+        yield status
+    except BaseException as error:
+        status.state = "failed"
+        status.reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise
+    finally:
+        directory = run_directory()
+        if directory and rank == 0:
+            write_json(directory / "status.json", asdict(status))
