@@ -39,8 +39,9 @@ def sbatch(spec: JobSpec) -> list[str]:
 
 
 def srun(spec: JobSpec) -> list[str]:
-    """Return the user's options of srun, not yet quoted for the shell."""
-    return [text for _, text in _checked("srun", spec.launcher.srun, spec) if text]
+    """Return the step's own options of srun, not yet quoted for the shell."""
+    given = [text for _, text in _checked("srun", spec.launcher.srun, spec) if text]
+    return [*(f"--{name}={value}" for name, value in _gpus(spec)), *given]
 
 
 def no_gpus(spec: JobSpec) -> str:

@@ -77,7 +77,7 @@ def check_config(model: type[Model], config: Mapping[str, Any]) -> Model:
         return model.model_validate(dict(config))
     except ValidationError as error:
         lines = [_line(model, detail) for detail in error.errors(include_url=False)]
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _line(model: type[BaseModel], detail: ErrorDetails) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Main = Callable[[Mapping[str, Any]], Any]
+    _Call = Callable[[Main, Path | None], int | None]
 
 
 def run(main: Main, name: str, arguments: Sequence[str] | None = None) -> int:
@@ -36,15 +37,21 @@ def run(main: Main, name: str, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML; defaults without it")
     options = parser.parse_args(arguments)
     try:
-        _reported_to_torchrun(main)(read_config(options.config) if options.config else {})
+        return _reported_to_torchrun(_in_words)(main, options.config) or 0
+    except Exception:  # so that a rank which has failed ends, and its job with it
+        traceback.print_exc()
+        return _failed()
+
+
+def _in_words(main: Main, config: Path | None) -> int:
+    """Call the entrypoint, and print what is wrong with its input without a traceback."""
+    try:
+        main(read_config(config) if config else {})
     except ConfigError as error:
-        print(f"error in {options.config or 'the config'}:\n{error}", file=sys.stderr)
+        print(f"error in {config or 'the config'}:\n{error}", file=sys.stderr)
         return 2
     except DistributedError as error:
         print(f"error: {error}", file=sys.stderr)
-        return _failed()
-    except Exception:  # so that a rank which has failed ends, and its job with it
-        traceback.print_exc()
         return _failed()
     return 0
 
@@ -63,11 +70,11 @@ def _failed() -> int:
     return 1
 
 
-def _reported_to_torchrun(main: Main) -> Main:
+def _reported_to_torchrun(call: _Call) -> _Call:
     """Let torchrun's summary of failures show the traceback of the rank that failed first."""
     if "TORCHELASTIC_ERROR_FILE" not in os.environ:
-        return main
+        return call
     from torch.distributed.elastic.multiprocessing.errors import record  # noqa: PLC0415
 
-    recorded: Main = record(main)
+    recorded: _Call = record(call)
     return recorded

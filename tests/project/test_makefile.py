@@ -20,7 +20,7 @@ PLAN_ONLY = ("-n", "--no-print-directory")
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Make on its own, not as a part of the make that runs the tests."""
-    inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "PYTHON", "TORCH", "SLURM"}
+    inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "PYTHON", "TORCH", "SLURM", "ARGS"}
     environment = {k: v for k, v in os.environ.items() if k not in inherited} | variables
     return subprocess.run(
         ["make", *arguments],

@@ -65,6 +65,7 @@ def test_jobs_that_share_a_node_get_different_gpus(slurm: SlurmCluster) -> None:
     assert sorted(f"{mine.strip()},{theirs.strip()}".split(",")) == ["0", "1", "2", "3"]
 
 
+@pytest.mark.proof
 def test_the_higher_partition_preempts_and_the_job_is_requeued(slurm: SlurmCluster) -> None:
     where = ["--nodelist=node1", "--exclusive"]
     victim = slurm.submit(HOLD, *where, "--partition=preemptible", "--requeue")
@@ -75,7 +76,7 @@ def test_the_higher_partition_preempts_and_the_job_is_requeued(slurm: SlurmClust
 
 
 def test_a_cut_node_is_out_of_reach_until_restored(slurm: SlurmCluster) -> None:
-    knock = ["timeout", "5", "bash", "-c", "exec 3<>/dev/tcp/node2/6818"]
+    knock = ["timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/node2/6818"]
     slurm.cut("node2")
     assert slurm.run(knock).returncode != 0
     slurm.restore("node2")
@@ -105,7 +106,7 @@ def test_commands_run_as_after_a_fresh_login(
 
 
 def test_the_cluster_is_found_without_slurm_conf(slurm: SlurmCluster) -> None:
-    command = ["env", "--unset=SLURM_CONF", "srun", "--export=NONE", "hostname"]
+    command = ["env", "--unset=SLURM_CONF", "srun", "--export=NONE", "/bin/hostname"]
     assert slurm.run(command, user="nobody", check=True).stdout == "node1\n"
 
 

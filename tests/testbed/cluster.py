@@ -225,8 +225,9 @@ class SlurmCluster:
     def _is_quiet(self) -> bool:
         jobs = self.run(["squeue", "--noheader", "--format=%A"], check=True).stdout.split()
         if jobs:
-            self.run(["scancel", "--signal=KILL", "--full", "--quiet", *jobs])
             self.run(["scancel", "--quiet", *jobs])
+            # Even `scancel --signal=KILL` grants KillWait seconds: end the tasks ourselves.
+            self.run(["bash", "-c", 'pkill -KILL --parent "$(pgrep -d, -x slurmstepd)"'])
             return False
         look = ["sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T"]
         states = [line.split() for line in self.run(look, check=True).stdout.splitlines()]
@@ -237,6 +238,8 @@ class SlurmCluster:
 
 
 def _lags(rows: Mapping[str, Mapping[str, str]]) -> bool:
-    """Tell whether the job is over and a step is not yet."""
+    """Tell whether the accounting has yet to hear of the job's name, or of the end of a step."""
+    # What slurmdbd 22.05 makes up, of user root, until it hears of the job's start: up to 5 s.
+    nameless = rows["job"]["JobName"] == "allocation"
     over = rows["job"]["End"] != "Unknown"
-    return over and any(row["End"] == "Unknown" for row in rows.values())
+    return nameless or (over and any(row["End"] == "Unknown" for row in rows.values()))

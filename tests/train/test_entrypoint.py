@@ -19,7 +19,7 @@ from slurmkit.train.config_file import ConfigError, check_config, read_config
 from slurmkit.train.entrypoint import run
 from slurmkit.train.rundir import recorded_status
 from slurmkit.train.variables import DistributedError
-from tests.train.launch import python
+from tests.train.launch import python, torchrun
 
 MODULE = "slurmkit.train.all_reduce"
 
@@ -76,6 +76,26 @@ def test_missing_config_exits_2_without_traceback(tmp_path: Path) -> None:
     assert ended.status == 2
     assert "No such file" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_torchrun_shows_a_wrong_config_without_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("iterations: 0\n")
+    ended = torchrun("-m", MODULE, "--config", str(config))
+    assert [each.status for each in ended] == [1, 1]
+    assert "`iterations: 0` is wrong" in ended[0].stderr
+    assert "config_file.py" not in ended[0].stderr
+
+
+def test_torchruns_summary_shows_the_first_traceback(tmp_path: Path) -> None:
+    script = tmp_path / "raises.py"
+    script.write_text(
+        "import sys\nfrom slurmkit.train.entrypoint import run\n"
+        "def main(config): raise ValueError('no such expert')\n"
+        "sys.exit(run(main, 'x', []))\n"
+    )
+    summary = torchrun(str(script))[0].stderr.partition("Root Cause")[2]
+    assert "ValueError: no such expert" in summary
 
 
 def test_config_is_read_by_yaml_1_2(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """The directory through which the simulation and its stand-ins know of each other.
 
-    job.json    what was allocated
-    state       RUNNING or COMPLETING, as squeue would say
-    steps/N     a file a step, so that each gets a number of its own
-    requests    a pipe to the simulation: lines `requeue`, `cancel`
-    bin/        the stand-ins
+job.json    what was allocated
+state       RUNNING or COMPLETING, as squeue would say
+steps/N     a file a step, so that each gets a number of its own
+requests    a pipe to the simulation: lines `requeue`, `cancel`
+bin/        the stand-ins
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ class Cluster:
         """Return the simulation that this process belongs to."""
         directory = os.environ.get(MARKER)
         if not directory:
-            fail("slurmkit simulate", f"no {MARKER} in the environment: this stand-in of Slurm's "
-                 "works inside a simulation only; let the program hand its environment on")
+            fail(
+                "slurmkit simulate",
+                f"no {MARKER} in the environment: this stand-in of Slurm's "
+                "works inside a simulation only; let the program hand its environment on",
+            )
         return cls(Path(directory))
 
     @property

@@ -5,9 +5,6 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-MOST_NODES = 1024
-"""A bound on what one machine is asked to pretend."""
-
 
 def node_name(index: int) -> str:
     """Return the name of node `index`: node0, node1, …"""

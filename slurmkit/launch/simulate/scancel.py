@@ -13,8 +13,11 @@ def main() -> None:
     cluster = Cluster.here()
     own = str(cluster.job().id)
     if sys.argv[1:] != [own]:
-        fail("scancel", f"{' '.join(sys.argv[1:])}: slurmkit simulate knows `scancel {own}` only, "
-             "the job of this simulation")
+        fail(
+            "scancel",
+            f"{' '.join(sys.argv[1:])}: slurmkit simulate knows `scancel {own}` only, "
+            "the job of this simulation",
+        )
     cluster.request("cancel")
     while cluster.state() == "RUNNING":
         time.sleep(0.01)

@@ -22,8 +22,11 @@ def main() -> None:
     elif words[:1] == ["requeue"] and len(words) == 2:
         _requeue(cluster, words[1])
     else:
-        fail("scontrol", f"{' '.join(words)}: slurmkit simulate knows `show hostnames [LIST]` "
-             "and `requeue JOB_ID` only")
+        fail(
+            "scontrol",
+            f"{' '.join(words)}: slurmkit simulate knows `show hostnames [LIST]` "
+            "and `requeue JOB_ID` only",
+        )
 
 
 def _show_hostnames(nodes: str) -> None:
@@ -39,7 +42,10 @@ def _show_hostnames(nodes: str) -> None:
 def _requeue(cluster: Cluster, job_id: str) -> None:
     """Ask for the job to run again; like all of it, this process is then ended."""
     if job_id != str(cluster.job().id):
-        fail("scontrol", f"requeue {job_id}: Invalid job id specified; this simulation's job is "
-             f"{cluster.job().id}")
+        fail(
+            "scontrol",
+            f"requeue {job_id}: Invalid job id specified; this simulation's job is "
+            f"{cluster.job().id}",
+        )
     cluster.request("requeue")
     signal.pause()

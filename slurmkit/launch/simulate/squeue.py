@@ -8,15 +8,16 @@ from datetime import datetime
 
 from slurmkit.launch.simulate.cluster import Cluster, fail
 
-_USAGE = "slurmkit simulate knows `squeue [-h] -j JOB_ID -o FORMAT` with %e, %i and %T in FORMAT only"
+_USAGE = "slurmkit simulate knows `squeue -h -j JOB_ID -o FORMAT` with %e, %i and %T in FORMAT only"
 
 
 def main() -> None:
     """Print the job in the format asked for."""
     cluster = Cluster.here()
-    words = [word for word in sys.argv[1:] if word not in ("-h", "--noheader")]
-    text = " ".join(words)
-    match = re.fullmatch(r"(?:-j|--jobs?)[ =]?(\d+) (?:-o|--format)[ =]?(\S+)", text)
+    text = " ".join(sys.argv[1:])
+    match = re.fullmatch(
+        r"(?:-h|--noheader) (?:-j|--jobs?)[ =]?(\d+) (?:-o|--format)[ =]?(\S+)", text
+    )
     if match is None or re.search(r"%[^eiT]", match[2]):
         fail("squeue", f"{text}: {_USAGE}")
     job = cluster.job()

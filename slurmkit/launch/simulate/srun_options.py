@@ -85,8 +85,10 @@ def _split(words: list[str]) -> tuple[dict[str, str], list[str]]:
             name, value = _SHORT.get(word[1], ""), word[2:]
             equals = value
         if name not in _HONOURED | _WITHOUT_EFFECT:
-            raise OptionError(f"{word}: slurmkit simulate does not know this option of srun; "
-                              "leave it out for the simulation, or try the job on a cluster")
+            raise OptionError(
+                f"{word}: slurmkit simulate does not know this option of srun; "
+                "leave it out for the simulation, or try the job on a cluster"
+            )
         if name in _FLAGS and equals:
             raise OptionError(f"{word}: --{name} takes no value")
         if name in _MAY_HAVE_VALUE and not equals:
@@ -119,8 +121,9 @@ def _nodes(given: dict[str, str], job: Job) -> list[int]:
         except GrammarError as error:
             raise OptionError(f"--nodelist: {error}") from None
         except KeyError as error:
-            raise OptionError(f"--nodelist: {error.args[0]} is none of this job's nodes "
-                              f"({', '.join(everyone)})") from None
+            raise OptionError(
+                f"--nodelist: {error.args[0]} is none of this job's nodes ({', '.join(everyone)})"
+            ) from None
     asked = _number(given, "nodes")
     count = asked or len(named) or min(job.nodes, _number(given, "ntasks") or job.nodes)
     if count > job.nodes:

@@ -1,0 +1,52 @@
+"""The process that clears up after a simulation, however the simulation ended.
+
+It waits for the end of its standard input, which comes when the simulation closes it or dies, a
+`kill -9` included; then it kills the simulation's processes and removes its directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from slurmkit.launch.simulate.cluster import Cluster
+from slurmkit.launch.simulate.processes import kill_all
+from slurmkit.launch.simulate.standins import python_command
+
+_SIGNALS_FOR_THE_SIMULATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def guarded(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[None]:
+    """Let no process and no file of a simulation outlive the block, or this process."""
+    warden = subprocess.Popen(
+        [*python_command("warden"), str(cluster.directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        assert warden.stdin is not None
+        warden.stdin.close()
+        warden.wait()
+
+
+def main() -> None:
+    """Wait for the end, then clear up."""
+    for number in _SIGNALS_FOR_THE_SIMULATION:
+        signal.signal(number, signal.SIG_IGN)
+    cluster = Cluster(Path(sys.argv[1]))
+    while os.read(0, 1):
+        pass
+    kill_all(cluster.marker)
+    shutil.rmtree(cluster.directory, ignore_errors=True)
