@@ -31,7 +31,7 @@ help:
 	@echo 'PYTHON=python3.12  another interpreter      TORCH=cpu | system | 2.9.1  another torch'
 
 demo: $(VENV)/.core
-	$(bin)/slurmkit simulate jobs/all_reduce.yaml --nodes 2 --processes-per-node 2
+	$(bin)/slurmkit simulate jobs/all_reduce.yaml
 
 test: $(VENV)/.dev
 	@.ci/pytest 'not proof' $(ARGS)

@@ -9,16 +9,14 @@ import click
 
 from slurmkit.cli.arguments import job_arguments, warn
 
-_MANY = 16  # processes a CPU, from which on a simulation is no pleasure
-
 
 @click.command("simulate")
 @job_arguments
-@click.option("--nodes", type=click.IntRange(1, 1024), help="Nodes to pretend.")
+@click.option("--nodes", type=click.IntRange(1), help="Nodes to pretend.")
 @click.option(
     "--processes-per-node",
     "--procs-per-node",
-    type=click.IntRange(1, 1024),
+    type=click.IntRange(1),
     help="Training processes on each.",
 )
 def command(
@@ -32,52 +30,35 @@ def command(
 
     What is replaced for one machine is printed first; nothing else differs.
     """
-    import os
-
-    from slurmkit.launch.simulate.batch import say
-    from slurmkit.launch.simulate.jobid import NoPortError, port_of
-    from slurmkit.launch.simulate.machine import this_machine
-    from slurmkit.launch.simulate.paths import check_paths
-    from slurmkit.launch.simulate.plan import plan
-    from slurmkit.launch.simulate.run import simulate
-    from slurmkit.render.script import render
+    from slurmkit.launch.simulate.errors import SimulationError
+    from slurmkit.launch.simulate.job import simulate_job
     from slurmkit.spec.load import resolve
     from slurmkit.spec.warnings import warnings
 
     resolved = resolve(job, overrides=overrides, profile=profile)
-    machine = this_machine(with_gpus=resolved.spec.resources.gpus_per_node > 0)
-    spec, replacements = plan(resolved.spec, nodes, processes_per_node, machine)
-    check_paths(spec, resolved.places, os.environ)
-    script = render(spec)
-    warn(warnings(spec))
-    ranks, shape = (
-        spec.world_size,
-        f"{spec.resources.nodes} nodes x {spec.processes_per_node} processes",
-    )
-    if ranks > _MANY * machine.cpus:
-        warn(
-            [
-                f"{ranks} processes on {machine.cpus} CPUs: fewer with --nodes 2 --processes-per-node 2"
-            ]
-        )
-    say(f"{spec.name!r}, {shape}; replaced in the script, and nothing else:")
-    for replacement in replacements:
-        say(f"  {replacement}")
+    warn(warnings(resolved.spec))
     try:
-        outcome = simulate(script, machine=machine, port_of=lambda number: port_of(spec, number))
-    except (OSError, NoPortError) as error:
+        outcome = simulate_job(
+            resolved.spec,
+            nodes=nodes,
+            processes_per_node=processes_per_node,
+            places=resolved.places,
+        )
+    except SimulationError as error:
         raise click.UsageError(str(error)) from None
-    where = (
-        f"run directory {_shown(outcome.directory)}" if outcome.directory else "no run directory"
-    )
-    how = "" if outcome.state == "COMPLETED" else f" with exit code {outcome.code}"
-    say(f"job {outcome.job_id} {outcome.state}{how} after {outcome.seconds:.1f} s; {where}")
-    if outcome.state != "COMPLETED":
-        if outcome.directory:
-            say(f"a log a rank: {_shown(outcome.directory / 'logs')}")
-        sys.exit(1)
+    failed = outcome.state != "COMPLETED"
+    text = f"simulate: job {outcome.job_id} {outcome.state}"
+    text += f" with exit code {outcome.code}" if failed else ""
+    text += f" after {outcome.seconds:.1f} s; "
+    if outcome.directory is None:
+        text += "it made no run directory"
+    else:
+        text += f"{'logs in' if failed else 'run directory'} {_shown(outcome.directory, failed)}"
+    click.echo(text, err=True)
+    sys.exit(1 if failed else 0)
 
 
-def _shown(directory: Path) -> str:
+def _shown(directory: Path, failed: bool) -> Path:
     here = Path.cwd()
-    return str(directory.relative_to(here) if directory.is_relative_to(here) else directory)
+    shown = directory.relative_to(here) if directory.is_relative_to(here) else directory
+    return shown / "logs" if failed else shown

@@ -170,13 +170,14 @@ def _environment(spec: JobSpec) -> Iterator[Contradiction]:
 def _options(spec: JobSpec) -> Iterator[Contradiction]:
     if not spec.sbatch and not spec.launcher.srun and spec.site.slurm_version is None:
         return
-    from slurmkit.slurm import options
+    from slurmkit.slurm.grammar import GrammarError, parse_version
+    from slurmkit.slurm.options import check_option
 
     version = spec.site.slurm_version
     if version is not None:
         try:
-            options.parse_version(version)
-        except options.OptionError as error:
+            parse_version(version)
+        except GrammarError as error:
             path = ("site", "slurm_version")
             yield Contradiction(path, str(error), error.fix, error.expected)
             return
@@ -186,8 +187,8 @@ def _options(spec: JobSpec) -> Iterator[Contradiction]:
     ):
         for name, value in given.items():
             try:
-                options.check_option(tool, name, value, version)
-            except options.OptionError as error:
+                check_option(tool, name, value, version)
+            except GrammarError as error:
                 yield Contradiction((*path, name), str(error), error.fix, error.expected)
 
 

@@ -54,7 +54,7 @@ def dump_yaml(data: Any) -> str:
 def job_data(spec: JobSpec) -> dict[str, Any]:
     """Return the resolved job as plain data, defaults left out, needing no profile any more."""
     data = spec.model_dump(by_alias=True, exclude_defaults=True, mode="json", warnings=False)
-    return {**data, "profile": "none"}
+    return {"name": spec.name, "profile": "none", **{k: v for k, v in data.items() if k != "profile"}}
 
 
 def dump_job(spec: JobSpec) -> str:

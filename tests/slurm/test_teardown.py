@@ -56,11 +56,9 @@ def processes_of(state: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (
-                str(state).encode()
-                in (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            ):
-                found.append(f"{process.name} {(process / 'cmdline').read_bytes()!r}")
+            words = (process / "cmdline").read_bytes()
+            if str(state).encode() in words + (process / "environ").read_bytes():
+                found.append(f"{process.name} {words!r}")
     return found
 
 
@@ -69,10 +67,13 @@ def machine() -> dict[str, object]:
     places = ["/etc/slurm", "/etc/munge", "/etc/hosts", "/etc/hostname", "/etc/mysql"]
     places += ["/run/munge", "/run/mysqld", "/run/netns", "/var/lib/mysql", "/var/lib/munge"]
     files = [path for place in places for path in [Path(place), *Path(place).rglob("*")]]
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
     links = subprocess.run(["ip", "-brief", "address"], capture_output=True, text=True, check=True)
     return {
         "files": [(path, path.lstat().st_mtime_ns) for path in files if path.exists()],
-        "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
+        "mounts": [
+            line for line in mounts if any(place in line for place in [*places, bed.PREFIX])
+        ],
         "network": links.stdout,
         "namespaces": [Path(f"/proc/self/ns/{kind}").readlink() for kind in ("net", "mnt", "uts")],
         "host name": os.uname().nodename,

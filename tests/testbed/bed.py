@@ -40,6 +40,7 @@ class Bed:
         place = f"/proc/{self.holder}/ns"
         spaces = [f"--{kind}={place}/{kind}" for kind in ("net", "uts")]
         spaces += [f"--mount={place}/mnt", f"--pid={place}/pid_for_children"]
+        spaces += [f"--root=/proc/{self.holder}/root"]  # which is not "/" in a chroot
         account = pwd.getpwnam(user)
         identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
         become = ["setpriv", *identity, "--pdeathsig=KILL", "--"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from signal import Signals
 
+from slurmkit.launch.simulate.errors import SimulationError
 from slurmkit.slurm.scalars import parse_time
 
 PARTITION = "simulate"
@@ -17,7 +19,7 @@ _SIGNAL = re.compile(r"(?:(?P<flags>[BR]+):)?(?P<name>[A-Z0-9]+)(?:@(?P<lead>\d+
 class TimeWarning:
     """The signal that Slurm sends before the time limit: --signal=B:USR1@120."""
 
-    name: str
+    signal: Signals
     lead: int
     """Seconds before the end."""
     batch_only: bool
@@ -92,6 +94,14 @@ def _warning(text: str | None) -> TimeWarning | None:
     match = _SIGNAL.fullmatch(text or "")
     if match is None:
         return None
-    batch_only = "B" in (match["flags"] or "").upper()
-    name = match["name"].upper().removeprefix("SIG")
-    return TimeWarning(name, int(match["lead"] or _DEFAULT_LEAD), batch_only)
+    number = match["name"].upper()
+    try:
+        found = Signals(int(number)) if number.isdigit() else Signals[_long(number)]
+    except (KeyError, ValueError):
+        raise SimulationError(f"--signal={text}: no such signal; sbatch refuses it, too") from None
+    lead = int(match["lead"] or _DEFAULT_LEAD)
+    return TimeWarning(found, lead, "B" in (match["flags"] or "").upper())
+
+
+def _long(name: str) -> str:
+    return f"SIG{name.removeprefix('SIG')}"

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.allocation import TimeWarning
-from slurmkit.launch.simulate.cluster import Cluster, Job
 from slurmkit.launch.simulate.processes import find_processes, kill_all, send
 from slurmkit.launch.simulate.step import KILL_WAIT
 from slurmkit.launch.simulate.wakeup import read_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slurmkit.launch.simulate.allocation import TimeWarning
+    from slurmkit.launch.simulate.cluster import Cluster, Job
 
 CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals to the simulation that cancel the job; a second one kills it."""
@@ -95,10 +99,10 @@ class Batch:
                 say(f"{name}: cancelling the job (SIGKILL in {KILL_WAIT:g} s, or with another)")
                 self._end("interrupt")
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str | None) -> None:
         """End the job: SIGCONT and SIGTERM to everything, SIGKILL a while later."""
         if self._reason != "interrupt":
-            self._reason = reason
+            self._reason = reason or self._reason
         self._cluster.set_state("COMPLETING")
         everything = find_processes(self._cluster.marker)
         send(everything, signal.SIGCONT)
@@ -109,19 +113,18 @@ class Batch:
         now = time.time()
         if self._warning and now >= self._job.end - self._warning.lead:
             warning, self._warning = self._warning, None
-            number = getattr(signal, f"SIG{warning.name}", None) or int(warning.name)
-            say(f"the time limit is near: SIG{warning.name}")
-            send([script] if warning.batch_only else self._step_processes(script), number)
+            say(f"the time limit is near: {warning.signal.name}")
+            send([script] if warning.batch_only else self._step_processes(), warning.signal)
         if self._kill_at is None and now >= self._job.end:
             say("the job has reached its time limit")
             self._end("time limit")
         if self._kill_at is not None and now >= self._kill_at:
             kill_all(self._cluster.marker)
 
-    def _step_processes(self, script: int) -> set[int]:
-        everything = find_processes(self._cluster.marker)
-        batch = {process for process in everything if os.getsid(process) == script}
-        return everything - batch
+    def _step_processes(self) -> set[int]:
+        marker = self._cluster.marker
+        steps = ({**marker, "SLURM_STEP_ID": step} for step in self._cluster.steps())
+        return {process for step in steps for process in find_processes(step)}
 
     def _wait_for_rest(self, signals: int) -> None:
         """The script is done: end what it leaves behind."""
@@ -129,9 +132,10 @@ class Batch:
         while find_processes(self._cluster.marker):
             now = time.time()
             if self._kill_at is None and now >= patience:
-                self._end(self._reason or "")
+                self._end(None)
             elif self._kill_at is not None and now >= self._kill_at:
                 kill_all(self._cluster.marker)
+                return
             self._interrupt(read_signals(signals))
             time.sleep(0.02)
 

@@ -106,10 +106,14 @@ class Cluster:
             else:
                 return number
 
+    def steps(self) -> list[str]:
+        """Return the numbers of the steps so far."""
+        return [step.name for step in (self.directory / "steps").iterdir()]
+
     def forget_steps(self) -> None:
         """Count steps from 0 again, as in a requeued job."""
-        for step in (self.directory / "steps").iterdir():
-            step.unlink()
+        for step in self.steps():
+            (self.directory / "steps" / step).unlink()
 
     def _write(self, name: str, text: str) -> None:
         part = self.directory / f".{name}.{os.getpid()}"

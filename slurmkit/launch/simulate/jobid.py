@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from slurmkit.launch.simulate.errors import SimulationError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from slurmkit.spec.model import JobSpec
 
 _IDS = range(100_000_000, 1_000_000_000)
@@ -17,14 +20,10 @@ _TRIES = 1000
 
 
 def port_of(spec: JobSpec, job_id: int) -> int:
-    """Return the port at which the processes meet in the first attempt, as the script reckons it."""
+    """Return the port of the first attempt, as the script reckons it."""
     first, last = spec.site.port_range
     port = spec.launcher.port
     return first + job_id % (last - first + 1) if port == "auto" else port
-
-
-class NoPortError(RuntimeError):
-    """Every port that the job may use is taken on this machine."""
 
 
 @contextlib.contextmanager
@@ -35,7 +34,7 @@ def held_job_id(port: Callable[[int], int], is_used: Callable[[int], bool]) -> I
     and the kernel lets go of it when this process dies.
 
     Raises:
-        NoPortError: no free port was found.
+        SimulationError: no free port was found.
     """
     for _ in range(_TRIES):
         job_id = random.choice(_IDS)  # noqa: S311  no secret
@@ -49,7 +48,7 @@ def held_job_id(port: Callable[[int], int], is_used: Callable[[int], bool]) -> I
             if _is_free(port(job_id)):
                 yield job_id
                 return
-    raise NoPortError(
+    raise SimulationError(
         f"no free port for the processes to meet at (tried port {port(_IDS[0])} and others like "
         "it): wait for the other simulation to end, or set launcher.port=auto and a wider "
         "site.port_range"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 def node_name(index: int) -> str:
-    """Return the name of node `index`: node0, node1, …"""
+    """Return the name of node `index`: node0, node1 and so on."""
     return f"node{index}"
 
 
@@ -56,7 +56,7 @@ class Task:
 
 
 def spread(nodes: list[int], tasks: int) -> list[Task]:
-    """Place tasks on nodes in blocks, as Slurm does by default: the first nodes get the odd ones."""
+    """Place tasks in blocks, as Slurm does by default; the first nodes get the odd ones."""
     share, odd = divmod(tasks, len(nodes))
     placed: list[Task] = []
     for node_rank, node in enumerate(nodes):

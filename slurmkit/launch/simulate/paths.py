@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmkit.spec.errors import Place, Problem, SpecError
 from slurmkit.spec.errors import Path as FieldPath
+from slurmkit.spec.errors import Place, Problem, SpecError
 from slurmkit.spec.fields import references
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from slurmkit.spec.model import JobSpec
 
 

@@ -10,8 +10,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 MARKER = "SLURMKIT_SIMULATION"
 """Set in every process of a simulation: the path of its own temporary directory."""

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.allocation import Allocation, read_allocation
 from slurmkit.launch.simulate.batch import CANCELLING, Batch, Ended, say
 from slurmkit.launch.simulate.cluster import Cluster, Job
+from slurmkit.launch.simulate.errors import SimulationError
 from slurmkit.launch.simulate.jobid import held_job_id
-from slurmkit.launch.simulate.machine import Machine
 from slurmkit.launch.simulate.standins import work_directory, write_standins
 from slurmkit.launch.simulate.variables import batch_variables, cleared
 from slurmkit.launch.simulate.wakeup import signals_in_pipe
 from slurmkit.launch.simulate.warden import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slurmkit.launch.simulate.machine import Machine
 
 _NO_LIMIT = 365 * 86400  # Slurm, too, gives a job without a limit an end a year away
 
@@ -45,13 +50,12 @@ def simulate(script: str, *, machine: Machine, port_of: Callable[[int], int]) ->
         port_of: the port at which the processes of a job with this id meet.
 
     Raises:
-        NoPortError: no free port was found.
-        OSError: the script's directory does not exist, or nothing can be run here.
+        SimulationError: no free port, no start directory, or no leave to run anything here.
     """
     allocation = read_allocation(script)
     start_directory = Path(allocation.directory or ".").absolute()
     if not start_directory.is_dir():
-        raise NotADirectoryError(f"sbatch.chdir: no directory {start_directory}; make it first")
+        raise SimulationError(f"sbatch.chdir: no directory {start_directory}; make it first")
     cluster = Cluster(work_directory())
     started = time.monotonic()
     with (
@@ -77,10 +81,11 @@ def _run_until_done(
 ) -> Ended:
     """Run the script, again and again while it is requeued."""
     standins = write_standins(cluster)
-    numbers = (signal.SIGCHLD, *CANCELLING)
+    # What this process was started to ignore (nohup), it goes on ignoring.
+    heeded = [number for number in CANCELLING if signal.getsignal(number) != signal.SIG_IGN]
     requests = os.open(cluster.requests, os.O_RDWR | os.O_CLOEXEC)
     restarts = 0
-    with signals_in_pipe(numbers) as signals:
+    with signals_in_pipe((signal.SIGCHLD, *heeded)) as signals:
         while True:
             job = _job(allocation, machine, job_id)
             cluster.write_job(job)

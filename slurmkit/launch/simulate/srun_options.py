@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.cluster import Job
 from slurmkit.launch.simulate.nodes import node_name
 from slurmkit.slurm.hostlist import expand_nodelist
 from slurmkit.slurm.scalars import GrammarError
+
+if TYPE_CHECKING:
+    from slurmkit.launch.simulate.cluster import Job
 
 _SHORT = {
     **{"N": "nodes", "n": "ntasks", "c": "cpus-per-task", "w": "nodelist", "D": "chdir"},

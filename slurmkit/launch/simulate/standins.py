@@ -7,10 +7,16 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.cluster import Cluster
+from slurmkit.launch.simulate.errors import SimulationError
+
+if TYPE_CHECKING:
+    from slurmkit.launch.simulate.cluster import Cluster
 
 COMMANDS = ("srun", "scontrol", "squeue", "scancel", "sbatch")
+_SHEBANG = "#!/bin/bash -p"
+"""Other shells (dash) drop exported functions from the environment; -p does not read BASH_ENV."""
 _PACKAGES = Path(__file__).resolve().parents[3]
 
 
@@ -23,7 +29,7 @@ def work_directory() -> Path:
     for place in places:
         if place.is_dir() and not os.statvfs(place).f_flag & os.ST_NOEXEC:
             return Path(tempfile.mkdtemp(prefix="slurmkit-simulate-", dir=place))
-    raise OSError(
+    raise SimulationError(
         f"no programs may be run in {' or '.join(map(str, places))}: "
         "set TMPDIR to a directory that is not mounted with noexec"
     )
@@ -47,7 +53,7 @@ def write_standins(cluster: Cluster) -> dict[str, str]:
     """
     for name in COMMANDS:
         program = cluster.programs / name
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(python_command(name))} "$@"\n')
+        program.write_text(f'{_SHEBANG}\nexec {shlex.join(python_command(name))} "$@"\n')
         program.chmod(0o755)
     aliases = [
         f"alias {name}={shlex.quote(shlex.quote(str(cluster.programs / name)))}"

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.cluster import Cluster, Job
 from slurmkit.launch.simulate.nodes import Task, node_name, spread
 from slurmkit.launch.simulate.output import Sink, Stream
 from slurmkit.launch.simulate.processes import find_processes, send
-from slurmkit.launch.simulate.srun_options import Options
 from slurmkit.launch.simulate.variables import gpu_variables, step_variables, task_variables
 from slurmkit.launch.simulate.wakeup import read_signals, signals_in_pipe
+
+if TYPE_CHECKING:
+    from slurmkit.launch.simulate.cluster import Cluster, Job
+    from slurmkit.launch.simulate.srun_options import Options
 
 KILL_WAIT = 5.0
 """Seconds from SIGTERM to SIGKILL, Slurm's KillWait."""
@@ -68,43 +72,37 @@ class Step:
         return self._code
 
     def _start_tasks(self) -> None:
-        outputs = (Sink(1), Sink(2))
+        sinks = (Sink(1), Sink(2))
         common = {
             **os.environ,
             **step_variables(self._number, self._tasks, self._options.cpus_per_task),
         }
-        feed = not os.isatty(0) and not os.path.samestat(os.fstat(0), os.stat(os.devnull))
-        pipes = []
+        inputs: list[int] = []
         for task in self._tasks:
             gpus = gpu_variables(self._job.gpus[task.node] if self._options.gpus else [])
             variables = {**common, **gpus, **task_variables(task, self._tasks)}
-            process = self._start(task, variables, feed)
-            if process is None:
-                continue
-            self._running[task] = process
-            for pipe, sink in zip((process.stdout, process.stderr), outputs, strict=True):
-                assert pipe is not None
-                label = sink.label(node_name(task.node), task.node)
-                stream = Stream(os.dup(pipe.fileno()), sink, label)
-                pipe.close()
+            for sink, output in zip(sinks, self._start(task, variables, inputs), strict=True):
+                stream = Stream(output, sink, sink.label(node_name(task.node), task.node))
                 self._streams[stream] = task.node
-                self._selector.register(stream.descriptor, selectors.EVENT_READ, stream)
-            if process.stdin is not None:
-                pipes.append(os.dup(process.stdin.fileno()))
-                process.stdin.close()
-        if pipes:
-            threading.Thread(target=_feed, args=(pipes,), daemon=True).start()
+                self._selector.register(output, selectors.EVENT_READ, stream)
+        if _has_input():
+            threading.Thread(target=_feed, args=(inputs,), daemon=True).start()
+        else:
+            for descriptor in inputs:
+                os.close(descriptor)
 
-    def _start(
-        self, task: Task, variables: dict[str, str], feed: bool
-    ) -> subprocess.Popen[bytes] | None:
+    def _start(self, task: Task, variables: dict[str, str], inputs: list[int]) -> tuple[int, int]:
+        """Start a task; return where its output and errors can be read."""
+        theirs, ours = os.pipe()
+        inputs.append(ours)
+        (output, out), (errors, err) = os.pipe(), os.pipe()
         command = self._options.command
         try:
-            return subprocess.Popen(
+            self._running[task] = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdin=theirs,
+                stdout=out,
+                stderr=err,
                 env=variables,
                 cwd=self._options.directory,
                 start_new_session=True,
@@ -112,7 +110,10 @@ class Step:
         except OSError as error:
             _say(f"error: execve(): {command[0]}: {error.strerror}", "slurmstepd")
             self._task_ended(task, 2)  # as of slurmstepd, for a program that is not there
-            return None
+        finally:
+            for descriptor in (theirs, out, err):
+                os.close(descriptor)
+        return output, errors
 
     def _pass_on(self, stream: Stream) -> None:
         try:
@@ -206,6 +207,11 @@ class Step:
             elif node in self._streams.values():
                 times.append(ended + 2 * _LAST_WORDS)
         return max(0.0, min(times) - time.monotonic()) if times else None
+
+
+def _has_input() -> bool:
+    """Tell whether our standard input is more than a terminal or /dev/null."""
+    return not stat.S_ISCHR(os.fstat(0).st_mode)
 
 
 def _feed(pipes: list[int]) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.allocation import Allocation
-from slurmkit.launch.simulate.cluster import Job
 from slurmkit.launch.simulate.nodes import Task, node_address, node_list, node_name, repeated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slurmkit.launch.simulate.allocation import Allocation
+    from slurmkit.launch.simulate.cluster import Job
 
 _PREFIXES = (
     *("SLURM", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SCANCEL_", "SCONTROL_"),  # and SLURMKIT_

@@ -12,12 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.cluster import Cluster
 from slurmkit.launch.simulate.processes import kill_all
 from slurmkit.launch.simulate.standins import python_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _SIGNALS_FOR_THE_SIMULATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,19 +28,20 @@ _SIGNALS_FOR_THE_SIMULATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextlib.contextmanager
 def guarded(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[None]:
     """Let no process and no file of a simulation outlive the block, or this process."""
+    reading, writing = os.pipe()
     warden = subprocess.Popen(
         [*python_command("warden"), str(cluster.directory)],
-        stdin=subprocess.PIPE,
+        stdin=reading,
         stdout=subprocess.DEVNULL,
         env=environment,
         cwd="/",
         start_new_session=True,
     )
+    os.close(reading)
     try:
         yield
     finally:
-        assert warden.stdin is not None
-        warden.stdin.close()
+        os.close(writing)
         warden.wait()
 
 

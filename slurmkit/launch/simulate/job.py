@@ -1,0 +1,55 @@
+"""Simulate a job: what is replaced, the script, and its run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from slurmkit.launch.simulate.batch import say
+from slurmkit.launch.simulate.jobid import port_of
+from slurmkit.launch.simulate.machine import this_machine
+from slurmkit.launch.simulate.paths import check_paths
+from slurmkit.launch.simulate.plan import plan
+from slurmkit.launch.simulate.run import Outcome, simulate
+from slurmkit.render.script import render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slurmkit.spec.errors import Path as FieldPath
+    from slurmkit.spec.errors import Place
+    from slurmkit.spec.model import JobSpec
+
+_MANY = 16  # processes a CPU, from which on a simulation is no pleasure
+
+
+def simulate_job(
+    spec: JobSpec,
+    *,
+    nodes: int | None = None,
+    processes_per_node: int | None = None,
+    places: Mapping[FieldPath, Place] | None = None,
+) -> Outcome:
+    """Run a job's script over pretend nodes here; print what was replaced to standard error.
+
+    Args:
+        spec: the job.
+        nodes: number of nodes to pretend; None for the job's own.
+        processes_per_node: training processes a node; None for the job's own.
+        places: where the job's values were written, for errors.
+
+    Raises:
+        SpecError: the job cannot be rendered, or names paths that are not here.
+        SimulationError: no free port, no start directory, or no leave to run anything here.
+    """
+    machine = this_machine(with_gpus=spec.resources.gpus_per_node > 0)
+    planned, replacements = plan(spec, nodes, processes_per_node, machine)
+    check_paths(planned, places or {}, os.environ)
+    script = render(planned)
+    shape = f"{planned.resources.nodes} nodes x {planned.processes_per_node} processes"
+    say(f"{planned.name!r}, {shape}; replaced in the script, and nothing else:")
+    for replacement in replacements:
+        say(f"  {replacement}")
+    if planned.world_size > _MANY * machine.cpus:
+        say(f"slow: {planned.world_size} processes on {machine.cpus} CPUs (fewer: --nodes 2)")
+    return simulate(script, machine=machine, port_of=lambda job_id: port_of(planned, job_id))

@@ -1,0 +1,56 @@
+"""The small programs that the end-to-end tests launch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Says who it is after a real all-reduce, so that a wrong world cannot pass for a right one.
+HELLO = """
+import os, socket, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+total = torch.tensor(1)
+dist.all_reduce(total)
+print(f"world {total.item()} rank {dist.get_rank()} on {socket.gethostname()}", flush=True)
+print(f"master {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", flush=True)
+print(f"attempt {os.environ.get('SLURMKIT_ATTEMPT')} omp {os.environ.get('OMP_NUM_THREADS')}", flush=True)
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+# One rank dies; the others wait for it, as ranks do in a collective.
+CRASH = """
+import os, time
+if os.environ["RANK"] == "3" and os.environ["SLURMKIT_ATTEMPT"] in os.environ["CRASH_IN"].split(","):
+    raise RuntimeError("this rank is broken")
+time.sleep(600 if os.environ["SLURMKIT_ATTEMPT"] in os.environ["CRASH_IN"].split(",") else 0)
+print("finished", flush=True)
+"""
+
+# Saves and leaves when it gets USR1 (or TERM); a second run finds what was saved and is done.
+STOPPABLE = """
+import json, os, pathlib, signal, sys, time
+run = pathlib.Path(os.environ["SLURMKIT_RUN_DIR"])
+rank = os.environ["RANK"]
+saved = run / f"saved-{rank}"
+def leave(number, frame):
+    saved.write_text(str(number))
+    print("saved on", signal.Signals(number).name, flush=True)
+    if rank == "0" and os.environ["TELL"] == "1":
+        (run / "status.json").write_text(json.dumps({"state": "stopped", "reason": "signal", "step": 1}))
+    time.sleep(1)
+    sys.exit(int(os.environ["LEAVE_WITH"]))
+signal.signal(signal.SIGUSR1, leave)
+signal.signal(signal.SIGTERM, leave)
+if saved.exists():
+    print("resumed", os.environ["SLURMKIT_ATTEMPT"], flush=True)
+    sys.exit(0)
+print("training", flush=True)
+time.sleep(600)
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """Write a program into a folder; return its path."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
