@@ -1,9 +1,9 @@
 """slurmkit: describe a multi-node PyTorch job once, and run it on Slurm.
 
-    import slurmkit
+import slurmkit
 
-    spec = slurmkit.load("job.yaml")
-    script = slurmkit.render(spec)
+spec = slurmkit.load("job.yaml")
+script = slurmkit.render(spec)
 """
 
 from __future__ import annotations

@@ -30,4 +30,6 @@ def command(job: str, overrides: tuple[str, ...], profile: str | None, output: P
     try:
         output.write_text(script, encoding="utf-8")
     except OSError as error:
-        raise click.UsageError(f"-o {output}: {error.strerror}; name a file in a directory that exists") from None
+        raise click.UsageError(
+            f"-o {output}: {error.strerror}; name a file in a directory that exists"
+        ) from None

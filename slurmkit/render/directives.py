@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from slurmkit.render.quoting import option_value
 
 if TYPE_CHECKING:
+    from slurmkit.slurm.options import Tool
     from slurmkit.spec.model import JobSpec
 
 
@@ -88,7 +89,7 @@ def _others(spec: JobSpec) -> list[str]:
     return lines
 
 
-def _checked(tool: str, given: dict[str, str], spec: JobSpec) -> list[tuple[str, str | None]]:
+def _checked(tool: Tool, given: dict[str, str], spec: JobSpec) -> list[tuple[str, str | None]]:
     if not given:
         return []
     from slurmkit.slurm.options import check_option

@@ -13,12 +13,12 @@ _ANSI_C = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", "'": r"\'"}
 
 
 def word(text: str) -> str:
-    """Quote text as one word of bash.
+    r"""Quote text as one word of bash.
 
-    >>> print(word("two words"), word("it's $HOME"), word("a\\nb"))
-    'two words' "it's \\$HOME" $'a\\nb'
+    >>> print(word("two words"), word("it's $HOME"), word("a\nb"))
+    'two words' "it's \$HOME" $'a\nb'
 
-    Control characters are written as `$'\\r'`: sbatch refuses a script with DOS line breaks, and
+    Control characters are written as `$'\r'`: sbatch refuses a script with DOS line breaks, and
     a line break inside a word would spread it over lines of the script.
     """
     if _PLAIN.match(text):
@@ -72,7 +72,7 @@ def option_value(text: str) -> str:
 
 
 def terminator(word: str, text: str) -> str:
-    """Return `word`, lengthened until no line of `text` is that word and ends the document early."""
+    """Return `word`, lengthened until no line of `text` is that word and ends it early."""
     lines = set(text.split("\n"))
     while word in lines:
         word += "_"

@@ -60,7 +60,9 @@ def _template() -> Template:
 def templates_directory() -> Path:
     """Return where the templates lie: in the package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
-    return next(path for path in (package / "templates", package.parent / "templates") if path.is_dir())
+    return next(
+        path for path in (package / "templates", package.parent / "templates") if path.is_dir()
+    )
 
 
 def _context(spec: JobSpec) -> dict[str, Any]:
@@ -108,7 +110,8 @@ def _variables(spec: JobSpec) -> tuple[list[tuple[str, str]], list[tuple[str, st
     if spec.requeue is not None:  # time to save between SIGTERM and torchrun's SIGKILL
         values["PET_SHUTDOWN_TIMEOUT"] = str(spec.requeue.lead_time)
     values |= spec.environment.variables
-    here, on_node = [], []
+    here: list[tuple[str, str]] = []
+    on_node: list[tuple[str, str]] = []
     for name, value in values.items():
         where = on_node if "${env:" in value.replace("$${", "") else here
         where.append((name, quoting.node_word(value, f"environment.variables.{name}")))
@@ -120,7 +123,9 @@ def _program(spec: JobSpec) -> str:
     if entry.command is not None:
         first, *rest = entry.command
         words = ["--", quoting.path_word(first, "entrypoint.command[0]")]
-        words += [quoting.node_word(text, f"entrypoint.command[{i}]") for i, text in enumerate(rest, 1)]
+        words += [
+            quoting.node_word(text, f"entrypoint.command[{i}]") for i, text in enumerate(rest, 1)
+        ]
     else:
         if entry.module is not None:
             words = ["python3", "-m", quoting.word(entry.module)]
@@ -128,7 +133,9 @@ def _program(spec: JobSpec) -> str:
             script = str(entry.script)
             script = f"./{script}" if script.startswith("-") else script
             words = ["python3", quoting.path_word(script, "entrypoint.script")]
-        words += [quoting.node_word(text, f"entrypoint.args[{i}]") for i, text in enumerate(entry.args)]
+        words += [
+            quoting.node_word(text, f"entrypoint.args[{i}]") for i, text in enumerate(entry.args)
+        ]
         if entry.config is not None:
             words += ["--config", '"$SLURMKIT_RUN_DIR/config.yaml"']
     separator = " " if sum(map(len, words)) < 80 else " \\\n    "
@@ -136,7 +143,7 @@ def _program(spec: JobSpec) -> str:
 
 
 def _config(config: dict[str, Any]) -> Document:
-    """Write the config; texts with `${env:NAME}` are filled in by the batch script, as YAML text."""
+    """Write the config; the batch script fills in the texts that hold `${env:NAME}`."""
     variables: list[tuple[str, str]] = []
 
     def fill(value: Any, field: str) -> Any:

@@ -77,7 +77,7 @@ def _condition_fix(part: str, kind: str) -> str:
         return f"write afterany:{part[:20]}"
     if kind.strip() in DEPENDENCY_KINDS:
         return "leave out the blanks"
-    import difflib  # noqa: PLC0415  only on the way to an error
+    import difflib
 
     near = difflib.get_close_matches(kind[:40], DEPENDENCY_KINDS, 1)
     return f"write {near[0]}" if near else f"use one of {', '.join(DEPENDENCY_KINDS)}"

@@ -159,7 +159,7 @@ def _unknown(tool: Tool, name: str) -> OptionError:
         return OptionError(name, expected, fix)
     if bare.startswith(_PYXIS):
         return OptionError(name, expected, "set the container field: slurmkit writes its options")
-    import difflib  # noqa: PLC0415  only on the way to an error
+    import difflib
 
     ours = [option.name for option in options.values() if option.use(tool).history]
     near = difflib.get_close_matches(bare[:40], ours, 1)

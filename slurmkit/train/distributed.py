@@ -160,7 +160,7 @@ def _torch_variables(ranks: Ranks) -> dict[str, str]:
 
 
 def _first_node_of_submitit() -> str:
-    import submitit  # noqa: PLC0415  (only a submitit job needs it)
+    import submitit
 
     return str(submitit.JobEnvironment().hostnames[0])
 

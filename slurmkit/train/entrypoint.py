@@ -74,7 +74,7 @@ def _reported_to_torchrun(call: _Call) -> _Call:
     """Let torchrun's summary of failures show the traceback of the rank that failed first."""
     if "TORCHELASTIC_ERROR_FILE" not in os.environ:
         return call
-    from torch.distributed.elastic.multiprocessing.errors import record  # noqa: PLC0415
+    from torch.distributed.elastic.multiprocessing.errors import record
 
     recorded: _Call = record(call)
     return recorded

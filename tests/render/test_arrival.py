@@ -26,7 +26,8 @@ STAND_INS = {
     # srun [options] bash -c node: runs the task once, here
     "srun": 'while [[ $1 == --* ]]; do shift; done; SLURM_NODEID=0 SLURMD_NODENAME=n0 exec "$@"',
     # stands for torchrun (which starts the worker) and for the program (which says what it got)
-    "python3": 'if [[ $2 == torch.distributed.run ]]; then RANK=0 exec bash -c worker; fi; exec "$REPORT" "$@"',
+    "python3": "if [[ $2 == torch.distributed.run ]]; then RANK=0 exec bash -c worker; fi\n"
+    'exec "$REPORT" "$@"',
 }
 REPORT = f"""#!{sys.executable}
 import json, os, sys
@@ -56,6 +57,7 @@ class Machine:
         self.received.unlink(missing_ok=True)
         ran = subprocess.run(
             ["bash"],
+            check=False,
             input=script.encode(),
             capture_output=True,
             cwd=self.work,
@@ -171,13 +173,18 @@ def test_any_text_arrives(
     assert yaml.safe_load(Path(got["args"][-1]).read_text()) == config
 
 
-@pytest.mark.parametrize("value", ["x", "", "a b", "it's \"q\" $(touch RAN) `touch RAN` \\ \n é"])
+@pytest.mark.parametrize("value", ["x", "", "a b", 'it\'s "q" $(touch RAN) `touch RAN` \\ \n é'])
 def test_env_references_are_read_on_the_node(machine: Machine, value: str) -> None:
     job = {
         "environment": {"variables": {"V": "<${env:GIVEN}>"}},
         "entrypoint": {
             "module": "m",
-            "args": ["${env:GIVEN}", "a${env:GIVEN}b", "${env:NODE_ONLY:-d `e` \"f\" $g}", "${env:RANK}"],
+            "args": [
+                "${env:GIVEN}",
+                "a${env:GIVEN}b",
+                '${env:NODE_ONLY:-d `e` "f" $g}',
+                "${env:RANK}",
+            ],
             "config": {"plain": "${env:GIVEN}", "mixed": "$x '${env:GIVEN}' \" $${env:GIVEN}"},
         },
     }
@@ -214,5 +221,3 @@ def test_a_missing_passed_variable_fails_at_once(machine: Machine) -> None:
     with pytest.raises(AssertionError, match="WANDB_API_KEY: must be set"):
         machine.run(job)
     assert machine.run(job, WANDB_API_KEY="k")["environment"]["WANDB_API_KEY"] == "k"
-
-

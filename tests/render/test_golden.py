@@ -29,7 +29,7 @@ def test_script_is_the_recorded_one(job: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("script", sorted(GOLDEN.glob("*.sbatch")), ids=lambda path: path.stem)
 def test_script_is_clean(script: Path, shellcheck: str) -> None:
     subprocess.run(["bash", "-n", script], check=True)
-    found = subprocess.run([shellcheck, script], capture_output=True, text=True)
+    found = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
 
 

@@ -12,7 +12,7 @@ total = torch.tensor(1)
 dist.all_reduce(total)
 print(f"world {total.item()} rank {dist.get_rank()} on {socket.gethostname()}", flush=True)
 print(f"master {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", flush=True)
-print(f"attempt {os.environ.get('SLURMKIT_ATTEMPT')} omp {os.environ.get('OMP_NUM_THREADS')}", flush=True)
+print("omp", os.environ["OMP_NUM_THREADS"], flush=True)
 dist.barrier()
 dist.destroy_process_group()
 """
@@ -20,9 +20,10 @@ dist.destroy_process_group()
 # One rank dies; the others wait for it, as ranks do in a collective.
 CRASH = """
 import os, time
-if os.environ["RANK"] == "3" and os.environ["SLURMKIT_ATTEMPT"] in os.environ["CRASH_IN"].split(","):
+crashes = os.environ["SLURMKIT_ATTEMPT"] in os.environ["CRASH_IN"].split(",")
+if crashes and os.environ["RANK"] == "3":
     raise RuntimeError("this rank is broken")
-time.sleep(600 if os.environ["SLURMKIT_ATTEMPT"] in os.environ["CRASH_IN"].split(",") else 0)
+time.sleep(600 if crashes else 0)
 print("finished", flush=True)
 """
 
@@ -36,7 +37,8 @@ def leave(number, frame):
     saved.write_text(str(number))
     print("saved on", signal.Signals(number).name, flush=True)
     if rank == "0" and os.environ["TELL"] == "1":
-        (run / "status.json").write_text(json.dumps({"state": "stopped", "reason": "signal", "step": 1}))
+        status = {"state": "stopped", "reason": "signal", "step": 1}
+        (run / "status.json").write_text(json.dumps(status))
     time.sleep(1)
     sys.exit(int(os.environ["LEAVE_WITH"]))
 signal.signal(signal.SIGUSR1, leave)

@@ -95,7 +95,7 @@ def test_srun_without_master_is_refused_in_words(tmp_path: Path) -> None:
 
 def demo_in_submitit(config: dict[str, Any]) -> dict[str, Any]:
     """Called by name on the other side of a pickle."""
-    from slurmkit.train.all_reduce import main  # noqa: PLC0415
+    from slurmkit.train.all_reduce import main
 
     return main(config)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 
-_PIECE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
+_ENDS = re.compile(rb"\r\n|\n|\r")
 _COLOURS = (36, 33, 32, 35, 34, 31)
 _LONGEST = 1 << 20  # a "line" of a megabyte is passed on in parts
 
@@ -53,8 +54,9 @@ class Stream:
         """Read what is there and write its whole lines; return False at the end of the stream."""
         data = os.read(self.descriptor, 1 << 16)
         text = self._rest + data
-        pieces = _PIECE.findall(text)
-        self._rest = text[sum(map(len, pieces)) :]
+        ends = [0, *(match.end() for match in _ENDS.finditer(text))]
+        pieces = [text[start:end] for start, end in itertools.pairwise(ends)]
+        self._rest = text[ends[-1] :]
         if self._rest and (not data or len(self._rest) > _LONGEST):
             pieces.append(self._rest)
             self._rest = b""

@@ -17,10 +17,10 @@ def main(config: Mapping[str, Any] | None = None) -> dict[str, Any]:
     Returns:
         What was measured, the same on every rank.
     """
-    from slurmkit.train.all_reduce.config import AllReduceConfig  # noqa: PLC0415
-    from slurmkit.train.config_file import check_config  # noqa: PLC0415
+    from slurmkit.train.all_reduce.config import AllReduceConfig
+    from slurmkit.train.config_file import check_config
 
     checked = check_config(AllReduceConfig, config or {})
-    from slurmkit.train.all_reduce.demo import run  # noqa: PLC0415  (imports torch)
+    from slurmkit.train.all_reduce.demo import run
 
     return run(checked)
