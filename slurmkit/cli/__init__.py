@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import os
 
 import click
 
@@ -70,5 +69,3 @@ def main() -> None:
     # A verb lives too short for garbage to matter, at its end least of all: a fifth of its time.
     gc.disable()
     atexit.register(gc.freeze)
-    # Looking for pydantic plugins reads the metadata of every installed package.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

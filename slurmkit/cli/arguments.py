@@ -1,8 +1,10 @@
-"""What the verbs that read a job file share: its name, --set and --profile."""
+"""What the verbs that read a job file share: their arguments, late imports, warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -23,6 +25,24 @@ def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = decorate(function)
     return function
+
+
+@contextmanager
+def late_imports() -> Iterator[None]:
+    """Import a verb's rooms, without the plugins of pydantic.
+
+    Looking for them reads the metadata of every installed package. The variable is gone again
+    afterwards: programs that the verb starts may want their plugins.
+    """
+    name = "PYDANTIC_DISABLE_PLUGINS"
+    given = os.environ.get(name)
+    os.environ[name] = "__all__"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if given is not None:
+            os.environ[name] = given
 
 
 def warn(warnings: list[str]) -> None:

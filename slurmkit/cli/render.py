@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, warn
+from slurmkit.cli.arguments import job_arguments, late_imports, warn
 
 
 @click.command("render")
@@ -17,9 +17,10 @@ def command(job: str, overrides: tuple[str, ...], profile: str | None, output: P
 
     slurmkit render job.yaml | sbatch
     """
-    from slurmkit.render.script import render
-    from slurmkit.spec.load import load
-    from slurmkit.spec.warnings import warnings
+    with late_imports():
+        from slurmkit.render.script import render
+        from slurmkit.spec.load import load
+        from slurmkit.spec.warnings import warnings
 
     spec = load(job, overrides=overrides, profile=profile)
     script = render(spec)

@@ -6,10 +6,13 @@ import json
 
 import click
 
+from slurmkit.cli.arguments import late_imports
+
 
 @click.command("schema")
 def command() -> None:
     """Print the JSON schema of job files."""
-    from slurmkit.spec.schema import json_schema
+    with late_imports():
+        from slurmkit.spec.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

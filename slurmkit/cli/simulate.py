@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, warn
+from slurmkit.cli.arguments import job_arguments, late_imports, warn
 
 
 @click.command("simulate")
@@ -30,10 +30,11 @@ def command(
 
     What is replaced for one machine is printed first; nothing else differs.
     """
-    from slurmkit.launch.simulate.errors import SimulationError
-    from slurmkit.launch.simulate.job import simulate_job
-    from slurmkit.spec.load import resolve
-    from slurmkit.spec.warnings import warnings
+    with late_imports():
+        from slurmkit.launch.simulate.errors import SimulationError
+        from slurmkit.launch.simulate.job import simulate_job
+        from slurmkit.spec.load import resolve
+        from slurmkit.spec.warnings import warnings
 
     resolved = resolve(job, overrides=overrides, profile=profile)
     warn(warnings(resolved.spec))

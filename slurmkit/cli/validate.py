@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, warn
+from slurmkit.cli.arguments import job_arguments, late_imports, warn
 
 
 @click.command("validate")
@@ -12,10 +12,11 @@ from slurmkit.cli.arguments import job_arguments, warn
 @click.option("--show", is_flag=True, help="Print the resolved job, and where each value is from.")
 def command(job: str, overrides: tuple[str, ...], profile: str | None, show: bool) -> None:
     """Check JOB.yaml (- reads standard input) without running anything."""
-    from slurmkit.render.script import render
-    from slurmkit.spec.load import resolve
-    from slurmkit.spec.show import show_resolved
-    from slurmkit.spec.warnings import warnings
+    with late_imports():
+        from slurmkit.render.script import render
+        from slurmkit.spec.load import resolve
+        from slurmkit.spec.show import show_resolved
+        from slurmkit.spec.warnings import warnings
 
     resolved = resolve(job, overrides=overrides, profile=profile)
     render(resolved.spec)

@@ -94,8 +94,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 NASTY = [
     "", " ", "-", "--", "-n", "a b", "*", "?", "~", "~/x", "{a,b}", "!x", "%j", "#x", "a#b", "a=b",
     "$HOME", "${HOME}", "$(touch RAN)", "`touch RAN`", "; touch RAN", "| touch RAN", "& touch RAN",
-    "> RAN", "'", '"', "'\"'\"'", "\\", "\\n", "\n", "a\nb", "\n\n", "\r\n", "\t", "\x01\x1b[1m\x7f",
-    "JOB_YAML", "\nJOB_YAML\ntouch RAN\n", "\nCONFIG_YAML\ntouch RAN\n", "}\ntouch RAN", "EOF",
+    "> RAN", "'", '"', "'\"'\"'", "\\", "\\n", "\n", "a\nb", "\n\n", "\r\n", "\t",
+    "\x01\x1b[1m\x7f", "JOB_YAML", "\nJOB_YAML\ntouch RAN\n",
+    "\nCONFIG_YAML\ntouch RAN\n", "}\ntouch RAN", "EOF",
     "日本語", "é", "e\u0301", "\U0001f600", "\u2028", "\u0085", "\ufeff", "a" * 5000,
 ]  # fmt: skip
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)

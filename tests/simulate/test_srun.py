@@ -9,8 +9,6 @@ import pytest
 
 from tests.simulate.simulation import processes_of, simulate
 
-LEAVE_SESSION = "python3 -c 'import os,sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])'"
-
 
 def test_output_is_led_by_the_node(tmp_path: Path) -> None:
     done = simulate(tmp_path, "srun bash -c 'echo out $SLURM_PROCID; printf err >&2'")
@@ -61,7 +59,7 @@ def test_one_bad_exit_ends_the_step(tmp_path: Path) -> None:
     start = time.monotonic()
     done = simulate(
         tmp_path,
-        f"srun --kill-on-bad-exit=1 bash -c '((SLURM_PROCID)) && exit 7; {LEAVE_SESSION} sleep 60'"
+        "srun --kill-on-bad-exit=1 bash -c '((SLURM_PROCID)) && exit 7; setsid sleep 60 & wait'"
         "; echo code $?",
     )
     assert time.monotonic() - start < 10
@@ -129,10 +127,14 @@ def test_two_interrupts_end_the_step(tmp_path: Path) -> None:
 def test_what_a_task_leaves_behind_is_killed(tmp_path: Path) -> None:
     done = simulate(
         tmp_path,
-        f"srun bash -c '{LEAVE_SESSION} sleep 60 > /dev/null 2>&1 & env -i sleep 60 & "
-        "echo started; exit 0'; echo code $?; pgrep -f 'sleep 6[0]' -s 0 || echo none",
+        "srun bash -c 'setsid sleep 60 > /dev/null 2>&1 & env -i sleep 60 & "
+        "echo $! started; exit 0'; echo code $?",
     )
-    assert done.stdout.splitlines()[-2:] == ["code 0", "none"]
+    *started, code = done.stdout.splitlines()
+    assert code == "code 0"
+    hidden = [line.split()[2] for line in started]  # in their environment is nothing to know them by
+    assert len(hidden) == 2
+    assert not any(Path(f"/proc/{process}").exists() for process in hidden)
     assert processes_of(tmp_path / "scratch") == []
     assert done.outcome["seconds"] < 8
 

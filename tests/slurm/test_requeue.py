@@ -50,9 +50,8 @@ def test_signalled_before_the_time_limit_the_job_comes_back(
     # What --signal=B:USR1@60 makes Slurm do.
     slurm.run(["scancel", "--batch", "--signal=USR1", job_id])
     poll(slurm, lambda: "requeued" in events(work, job_id), "requeue", timeout=90)
-    poll(slurm, lambda: slurm.job_state(job_id) == "PENDING", "second place in the queue")
-    slurm.run(["scontrol", "update", f"jobid={job_id}", "starttime=now"])
-    poll(slurm, lambda: log_of(work, job_id).count("resumed 1") == 4, "second run")
+    second = "second run"
+    poll(slurm, lambda: log_of(work, job_id).count("resumed 1") == 4, second, timeout=150)
     slurm.wait(job_id, "COMPLETED", timeout=60)
     assert log_of(work, job_id).count("saved on SIGUSR1") == 4
 
@@ -88,3 +87,51 @@ def test_requeues_are_capped(slurm: SlurmCluster, work: Path) -> None:
 
 def events(work: Path, job_id: str) -> str:
     return (run_directory(work, job_id) / "events" / "batch.jsonl").read_text()
+
+
+@pytest.mark.proof
+def test_the_real_time_limit(slurm: SlurmCluster, work: Path) -> None:
+    path = stoppable(work, leave_with=3, tell=0)
+    job_id = submit(slurm, work, path, "--set", "resources.time=2", wait=False)
+    poll(slurm, lambda: log_of(work, job_id).count("resumed 1") == 4, "second run", timeout=400)
+    slurm.wait(job_id, "COMPLETED", timeout=60)
+    assert "signalled" in events(work, job_id)
+
+
+@pytest.mark.proof
+def test_a_program_that_ignores_the_signal_is_stopped_in_time(
+    slurm: SlurmCluster, work: Path
+) -> None:
+    program = programs.STOPPABLE.replace("signal.signal(signal.SIGUSR1, leave)\n", "")
+    variables = "{variables: {LEAVE_WITH: 0, TELL: 0}}"
+    path = job(work, program + "\n", environment=variables, requeue="{lead_time: 60}")
+    job_id = submit(slurm, work, path, "--set", "resources.time=2", wait=False)
+    poll(slurm, lambda: "requeued" in events(work, job_id), "requeue", timeout=300)
+    assert '"code": 124' in events(work, job_id), "ended by the script, before Slurm did"
+    slurm.run(["scancel", job_id])
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    ("leave_with", "tell"), [(0, 1), (3, 0)], ids=["says-stopped", "just-leaves"]
+)
+def test_a_preempted_job_comes_back(
+    slurm: SlurmCluster, work: Path, leave_with: int, tell: int
+) -> None:
+    path = stoppable(work, leave_with, tell)
+    job_id = submit(slurm, work, path, "--set", "resources.partition=preemptible", wait=False)
+    poll(slurm, lambda: log_of(work, job_id).count("training") == 4, "training")
+    urgent = slurm.submit("#!/bin/bash\nsleep 5\n", "--partition=main", "--nodes=2", "--exclusive")
+    poll(slurm, lambda: log_of(work, job_id).count("resumed 1") == 4, "second run", timeout=300)
+    slurm.wait(job_id, "COMPLETED", timeout=60)
+    assert slurm.sacct(urgent)["job"]["State"] == "COMPLETED"
+    assert "SIGTERM" in log_of(work, job_id)
+
+
+@pytest.mark.proof
+def test_a_crash_is_no_preemption(slurm: SlurmCluster, work: Path) -> None:
+    variables = "{variables: {CRASH_IN: 0}}"
+    path = job(work, programs.CRASH, environment=variables, requeue="{lead_time: 60}")
+    job_id = submit(slurm, work, path)
+    assert slurm.sacct(job_id)["job"]["State"] == "FAILED"
+    assert "requeued" not in events(work, job_id)

@@ -1,0 +1,149 @@
+"""What breaks multi-node jobs, and the line of the script that is the cure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from slurmkit.render.script import render
+from slurmkit.spec.model import JobSpec
+
+
+def script(**job: Any) -> str:
+    base: dict[str, Any] = {
+        "name": "facts",
+        "resources": {"nodes": 2, "gpus_per_node": 4, "cpus_per_node": 8},
+        "entrypoint": {"module": "m"},
+    }
+    return render(JobSpec.model_validate({**base, **job}))
+
+
+def batch_shell(text: str) -> str:
+    """Return the code that runs in the batch shell: without functions that run on the nodes."""
+    return re.sub(r"^(node|worker|signal_workers)\(\) \{\n.*?^\}\n", "", text, flags=re.M | re.S)
+
+
+def launches(text: str) -> list[str]:
+    joined = text.replace("\\\n", "")
+    return [re.sub(r" +", " ", line.strip()) for line in joined.splitlines() if "srun --" in line]
+
+
+REQUEUE = {"requeue": {"lead_time": 90}}
+C10D = {"launcher": {"rendezvous": "c10d"}}
+RESTARTS = {"launcher": {"restarts": 2}}
+GRES = {"site": {"gpu_request": "gres"}, "sbatch": {"gres": "nvme:1"}}
+VARIANTS = [{}, REQUEUE, C10D, RESTARTS, {**REQUEUE, **RESTARTS}, GRES]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+class TestEveryScript:
+    """Holds for all of them."""
+
+    def test_ranks_are_read_on_the_node(self, variant: dict[str, Any]) -> None:
+        assert not re.search(
+            r"SLURM_(NODEID|PROCID|LOCALID)(?! is 0)", batch_shell(script(**variant))
+        )
+
+    def test_one_agent_a_node(self, variant: dict[str, Any]) -> None:
+        assert "#SBATCH --ntasks-per-node=1\n" in script(**variant)
+        assert all("--ntasks-per-node=1 " in line for line in launches(script(**variant)))
+
+    def test_the_step_has_the_cpus(self, variant: dict[str, Any]) -> None:
+        assert "--cpus-per-task=8" in launches(script(**variant))[-1]
+
+    def test_gpus_are_asked_for_one_way(self, variant: dict[str, Any]) -> None:
+        text = script(**variant)
+        for lines in (re.findall(r"^#SBATCH .*", text, re.M), launches(text)[-1].split()):
+            assert len([line for line in lines if "--gpus" in line or "gpu:" in line]) == 1
+        assert len(re.findall(r"^#SBATCH --gres", text, re.M)) <= 1, "the last --gres would win"
+
+    def test_one_dead_node_ends_the_step_and_an_early_success_does_not(
+        self, variant: dict[str, Any]
+    ) -> None:
+        assert "--kill-on-bad-exit=1 --wait=0" in launches(script(**variant))[-1]
+
+    def test_the_script_is_never_eaten_as_input(self, variant: dict[str, Any]) -> None:
+        assert all("< /dev/null" in line for line in launches(script(**variant)))
+
+    def test_no_guess_at_the_master(self, variant: dict[str, Any]) -> None:
+        code = re.sub(r"#.*", "", script(**variant))
+        assert "localhost" not in code
+        assert "hostname -" not in code
+        assert "head -n" not in code
+
+    def test_directives_stand_above_the_first_command(self, variant: dict[str, Any]) -> None:
+        lines = script(**variant).splitlines()
+        last = max(i for i, line in enumerate(lines) if line.startswith("#SBATCH"))
+        assert all(line.startswith("#") for line in lines[: last + 1])
+
+    def test_steps_get_the_environment_and_whole_lines_their_files(
+        self, variant: dict[str, Any]
+    ) -> None:
+        assert "--export=ALL" in launches(script(**variant))[-1]
+        assert "--tee" not in script(**variant)
+
+    def test_torchrun_does_not_restart(self, variant: dict[str, Any]) -> None:
+        assert "--max-restarts=0" in script(**variant)
+
+    def test_the_exit_status_is_kept(self, variant: dict[str, Any]) -> None:
+        assert script(**variant).endswith('exit "$code"\n}\n')
+
+    def test_the_agents_address_is_not_left_to_getfqdn(self, variant: dict[str, Any]) -> None:
+        assert '--local-addr="${nodes[SLURM_NODEID]}"' in script(**variant)
+
+
+def test_c10d_says_who_hosts_the_store_and_names_the_attempt() -> None:
+    text = script(**C10D)
+    assert "is_host=$((SLURM_NODEID == 0))" in text
+    assert '--rdzv-id="$SLURM_JOB_ID.$SLURMKIT_ATTEMPT"' in text
+    assert "--node-rank" not in text, "torchrun ignores it there"
+
+
+def test_the_port_stays_in_range_and_differs_between_attempts() -> None:
+    expression = re.search(r"MASTER_PORT=\$\(\((.*)\)\)", script())
+    assert expression
+    formula = expression[1].replace("SLURM_JOB_ID", "job").replace("SLURMKIT_ATTEMPT", "attempt")
+    code = compile(formula, "port", "eval")
+    for job in (1, 16_999, 17_000, 4_000_000_000):
+        ports = [eval(code, {"job": job, "attempt": attempt}) for attempt in range(11)]
+        assert len(set(ports)) == 11
+        assert all(15000 <= port <= 31999 for port in ports)
+
+
+def test_requeue_keeps_the_log_and_signals_the_batch_shell_alone() -> None:
+    text = script(**REQUEUE)
+    assert "#SBATCH --open-mode=append\n" in text
+    assert "#SBATCH --signal=B:USR1@90\n" in text
+    assert 'wait "$step"' in text, "a bare wait loses the status, a foreground srun the trap"
+    assert "#SBATCH --no-requeue\n" in script()
+
+
+def test_a_cancelled_job_is_not_requeued() -> None:
+    requeue = script(**REQUEUE)
+    assert requeue.index("== RUNNING") < requeue.index("scontrol requeue")
+
+
+def test_interfaces_are_named_for_both_or_for_neither() -> None:
+    text = script(environment={"network_interface": "ib0"})
+    assert "NCCL_SOCKET_IFNAME=ib0" in text
+    assert "GLOO_SOCKET_IFNAME=ib0" in text
+    assert "SOCKET_IFNAME" not in script()
+
+
+def test_threads_are_cpus_per_process_unless_the_user_says_otherwise() -> None:
+    assert "SLURM_CPUS_ON_NODE / 4" in script()
+    own = script(environment={"variables": {"OMP_NUM_THREADS": "3"}})
+    assert re.findall(r"OMP_NUM_THREADS=\S+", batch_shell(own)) == ["OMP_NUM_THREADS=3"]
+
+
+def test_length_does_not_grow_with_the_job() -> None:
+    small, large = script(resources={"nodes": 2}), script(resources={"nodes": 4096})
+    assert small.count("\n") == large.count("\n")
+    assert len(re.sub(r"\d+", "N", small)) == len(re.sub(r"\d+", "N", large))
+
+
+def test_rendering_is_pure() -> None:
+    spec = JobSpec.model_validate({"name": "pure", "entrypoint": {"module": "m"}, **REQUEUE})
+    assert len({render(spec) for _ in range(5)}) == 1
