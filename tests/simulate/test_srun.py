@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulate.simulation import processes_of, simulate
+from tests.simulate.simulation import processes_of, simulate, until
 
 
 def test_output_is_led_by_the_node(tmp_path: Path) -> None:
@@ -17,9 +17,9 @@ def test_output_is_led_by_the_node(tmp_path: Path) -> None:
 
 
 def test_exported_functions_and_odd_paths_reach_the_nodes(tmp_path: Path) -> None:
-    odd = tmp_path / "it's \"odd\" $HOME\\x"
+    odd = tmp_path / 'it\'s "odd" $HOME\\x'
     odd.mkdir()
-    done = simulate(odd, "node() { echo \"here $PWD\"; }; export -f node; srun -N1 bash -c node")
+    done = simulate(odd, 'node() { echo "here $PWD"; }; export -f node; srun -N1 bash -c node')
     assert done.stdout == f"node0 | here {odd}\n", done.stderr
 
 
@@ -132,9 +132,11 @@ def test_what_a_task_leaves_behind_is_killed(tmp_path: Path) -> None:
     )
     *started, code = done.stdout.splitlines()
     assert code == "code 0"
-    hidden = [line.split()[2] for line in started]  # in their environment is nothing to know them by
+    hidden = [
+        line.split()[2] for line in started
+    ]  # in their environment is nothing to know them by
     assert len(hidden) == 2
-    assert not any(Path(f"/proc/{process}").exists() for process in hidden)
+    until(lambda: not any(Path(f"/proc/{process}").exists() for process in hidden), seconds=2)
     assert processes_of(tmp_path / "scratch") == []
     assert done.outcome["seconds"] < 8
 
@@ -146,5 +148,7 @@ def test_what_is_written_to_the_very_end_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_two_steps_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
-    done = simulate(tmp_path, "srun -N1 printenv SLURM_STEP_ID & srun -N1 printenv SLURM_STEP_ID; wait")
+    done = simulate(
+        tmp_path, "srun -N1 printenv SLURM_STEP_ID & srun -N1 printenv SLURM_STEP_ID; wait"
+    )
     assert sorted(done.stdout.splitlines()) == ["node0 | 0", "node0 | 1"]

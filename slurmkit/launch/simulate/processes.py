@@ -7,6 +7,7 @@ process is found by variables that it was started with (/proc/PID/environ).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import time
@@ -19,15 +20,25 @@ if TYPE_CHECKING:
 MARKER = "SLURMKIT_SIMULATION"
 """Set in every process of a simulation: the path of its own temporary directory."""
 
+_PR_SET_CHILD_SUBREAPER = 36
 _PROC = Path("/proc")
 _PATIENCE = 10.0  # a process in uninterruptible sleep is left to the kernel
 
 
-def find_processes(variables: Mapping[str, str]) -> set[int]:
+def adopt_orphans() -> None:
+    """Have the kernel make this process the parent of those whose parent dies (man prctl)."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def find_processes(variables: Mapping[str, str], *, adopted: bool = False) -> set[int]:
     """Return the processes that were started with all these variables, this one left out.
 
     Their descendants without the marker belong to them too: a program may start another with an
-    empty environment (`env -i`).
+    empty environment (`env -i`), or write over its own to set its title.
+
+    Args:
+        variables: names and values.
+        adopted: take in also the children of this process that have no marker.
     """
     wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in variables.items()]
     found: set[int] = set()
@@ -43,7 +54,7 @@ def find_processes(variables: Mapping[str, str]) -> set[int]:
             elif all(variable in environment for variable in wanted):
                 found.add(int(entry.name))
     found.discard(os.getpid())
-    heirs = list(found)
+    heirs = [*found, os.getpid()] if adopted else list(found)
     while heirs:
         children = unmarked.get(heirs.pop(), [])
         found.update(children)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.nodes import Task, node_name, spread
 from slurmkit.launch.simulate.output import Sink, Stream
-from slurmkit.launch.simulate.processes import find_processes, send
+from slurmkit.launch.simulate.processes import adopt_orphans, find_processes, send
 from slurmkit.launch.simulate.variables import gpu_variables, step_variables, task_variables
 from slurmkit.launch.simulate.wakeup import read_signals, signals_in_pipe
 
@@ -58,6 +58,7 @@ class Step:
 
     def run(self) -> int:
         """Run the tasks to their end; return srun's exit code: the highest of theirs."""
+        adopt_orphans()
         with signals_in_pipe((*_OWN, *_FORWARDED, *_FORCING)) as signals, self._selector:
             self._selector.register(signals, selectors.EVENT_READ)
             self._start_tasks()
@@ -145,7 +146,7 @@ class Step:
             _say("interrupt (one more within 1 sec to abort)")
 
     def _signal(self, number: int) -> None:
-        send(find_processes(self._marker), number)
+        send(find_processes(self._marker, adopted=True), number)
 
     @property
     def _name(self) -> str:
@@ -197,7 +198,8 @@ class Step:
 
     def _sweep(self, node: int) -> None:
         """Kill what the tasks of a node have left behind, as slurmstepd does."""
-        send(find_processes({**self._marker, "SLURMD_NODENAME": node_name(node)}), signal.SIGKILL)
+        there = {**self._marker, "SLURMD_NODENAME": node_name(node)}
+        send(find_processes(there, adopted=not self._running), signal.SIGKILL)
 
     def _patience(self) -> float | None:
         times = [self._kill_at] if self._kill_at is not None else []
