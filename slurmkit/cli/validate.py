@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from slurmkit.cli.arguments import job_arguments, late_imports, warn
+
+if TYPE_CHECKING:
+    from slurmkit.spec.errors import Problem
 
 
 @click.command("validate")
 @job_arguments
 @click.option("--show", is_flag=True, help="Print the resolved job, and where each value is from.")
-def command(job: str, overrides: tuple[str, ...], profile: str | None, show: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(
+    job: str, overrides: tuple[str, ...], profile: str | None, show: bool, as_json: bool
+) -> None:
     """Check JOB.yaml (- reads standard input) without running anything."""
     with late_imports():
         from slurmkit.render.script import render
+        from slurmkit.spec.errors import SpecError
         from slurmkit.spec.load import resolve
         from slurmkit.spec.show import show_resolved
         from slurmkit.spec.warnings import warnings
 
-    resolved = resolve(job, overrides=overrides, profile=profile)
-    render(resolved.spec)
-    warn(warnings(resolved.spec))
+    try:
+        resolved = resolve(job, overrides=overrides, profile=profile)
+        render(resolved.spec)
+    except SpecError as error:
+        if not as_json:
+            raise
+        found = [_as_data(problem) for problem in error.problems]
+        click.echo(json.dumps({"valid": False, "problems": found, "warnings": []}, indent=2))
+        sys.exit(2)
+    spec = resolved.spec
+    if as_json:
+        answer = {"valid": True, "problems": [], "warnings": warnings(spec)}
+        click.echo(json.dumps(answer, indent=2))
+        return
+    warn(warnings(spec))
     if show:
         click.echo(show_resolved(resolved), nl=False)
     else:
-        nodes, processes = resolved.spec.resources.nodes, resolved.spec.processes_per_node
-        click.echo(f"{job}: valid: {nodes} nodes, {processes} processes each", err=True)
+        shape = f"{spec.resources.nodes} x {spec.processes_per_node} processes"
+        click.echo(f"{job}: valid: {shape}", err=True)
+
+
+def _as_data(problem: Problem) -> dict[str, object]:
+    place = problem.place
+    return {
+        "file": place.source,
+        "line": place.line,
+        "column": place.column,
+        "path": problem.path,
+        "what": problem.what,
+        "value": problem.value,
+        "expected": problem.expected,
+        "fix": problem.fix,
+    }

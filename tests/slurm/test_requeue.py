@@ -34,7 +34,7 @@ def poll(slurm: SlurmCluster, holds: Callable[[], bool], what: str, timeout: flo
         try:
             if holds():
                 return
-        except OSError:
+        except (OSError, ValueError):  # no log, no run directory yet
             pass
         assert time.monotonic() < end, f"no {what}\n{slurm.logs()}"
         time.sleep(0.2)
