@@ -51,7 +51,9 @@ class Machine:
 
     def run(self, job: dict[str, Any], **variables: str) -> dict[str, Any]:
         """Render and run a job; return the arguments and the environment of its program."""
-        job.setdefault("environment", {})["python"] = str(self.bin / "python3")
+        environment = job.setdefault("environment", {})
+        if not {"venv", "conda"} & environment.keys():
+            environment["python"] = str(self.bin / "python3")
         script = render(JobSpec.model_validate({"name": "arrival", **job}))
         assert "\r" not in script, "sbatch refuses DOS line breaks"
         self.received.unlink(missing_ok=True)
