@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from slurmkit.spec.load import Resolved
 
 
 def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,6 +47,21 @@ def late_imports() -> Iterator[None]:
         del os.environ[name]
         if given is not None:
             os.environ[name] = given
+
+
+def render_resolved(resolved: Resolved) -> str:
+    """Render a job; what cannot be rendered is told with its place in the job file."""
+    from slurmkit.render.script import render
+    from slurmkit.spec.errors import SpecError
+
+    try:
+        return render(resolved.spec)
+    except SpecError as error:
+        paths = [tuple(problem.path.split(".")) for problem in error.problems]
+        raise SpecError(
+            replace(problem, place=resolved.places.get(path, problem.place))
+            for path, problem in zip(paths, error.problems, strict=True)
+        ) from None
 
 
 def warn(warnings: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, late_imports, warn
+from slurmkit.cli.arguments import job_arguments, late_imports, render_resolved, warn
 
 
 @click.command("render")
@@ -18,13 +18,12 @@ def command(job: str, overrides: tuple[str, ...], profile: str | None, output: P
     slurmkit render job.yaml | sbatch
     """
     with late_imports():
-        from slurmkit.render.script import render
-        from slurmkit.spec.load import load
+        from slurmkit.spec.load import resolve
         from slurmkit.spec.warnings import warnings
 
-    spec = load(job, overrides=overrides, profile=profile)
-    script = render(spec)
-    warn(warnings(spec))
+    resolved = resolve(job, overrides=overrides, profile=profile)
+    script = render_resolved(resolved)
+    warn(warnings(resolved.spec))
     if output is None:
         click.echo(script.encode(), nl=False)
         return

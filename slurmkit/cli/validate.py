@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, late_imports, warn
+from slurmkit.cli.arguments import job_arguments, late_imports, render_resolved, warn
 
 if TYPE_CHECKING:
     from slurmkit.spec.errors import Problem
@@ -23,7 +23,6 @@ def command(
 ) -> None:
     """Check JOB.yaml (- reads standard input) without running anything."""
     with late_imports():
-        from slurmkit.render.script import render
         from slurmkit.spec.errors import SpecError
         from slurmkit.spec.load import resolve
         from slurmkit.spec.show import show_resolved
@@ -31,7 +30,7 @@ def command(
 
     try:
         resolved = resolve(job, overrides=overrides, profile=profile)
-        render(resolved.spec)
+        render_resolved(resolved)
     except SpecError as error:
         if not as_json:
             raise

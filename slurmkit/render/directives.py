@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from slurmkit.slurm.options import Tool
     from slurmkit.spec.model import JobSpec
 
+_REPEATED = ("distribution", "gpu-bind", "hint", "mem-bind")
+"""Options of sbatch that reach a step as variables only, which the script clears."""
+
 
 def sbatch(spec: JobSpec) -> list[str]:
     """Return the options of the `#SBATCH` lines, in a fixed order, quoted for sbatch."""
@@ -41,8 +44,9 @@ def sbatch(spec: JobSpec) -> list[str]:
 
 def srun(spec: JobSpec) -> list[str]:
     """Return the step's own options of srun, not yet quoted for the shell."""
-    given = [text for _, text in _checked("srun", spec.launcher.srun, spec) if text]
-    return [*(f"--{name}={value}" for name, value in _gpus(spec)), *given]
+    said = {name: text for name, text in _checked("sbatch", spec.sbatch, spec) if name in _REPEATED}
+    said |= dict(_checked("srun", spec.launcher.srun, spec))
+    return [*(f"--{name}={value}" for name, value in _gpus(spec)), *filter(None, said.values())]
 
 
 def no_gpus(spec: JobSpec) -> str:

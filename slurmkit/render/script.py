@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -81,7 +82,8 @@ def _context(spec: JobSpec) -> dict[str, Any]:
         "modules": [quoting.word(module) for module in environment.modules],
         "venv": _path(environment.venv, "environment.venv"),
         "conda": _path(environment.conda, "environment.conda"),
-        "python_directory": _path(_directory(environment.python), "environment.python"),
+        "python": _path(environment.python, "environment.python"),
+        "interpreter": _interpreter(spec),
         "exports": here,
         "node_exports": on_node,
         "set_omp": "OMP_NUM_THREADS" not in environment.variables,
@@ -128,11 +130,11 @@ def _program(spec: JobSpec) -> str:
         ]
     else:
         if entry.module is not None:
-            words = ["python3", "-m", quoting.word(entry.module)]
+            words = [_interpreter(spec), "-m", quoting.word(entry.module)]
         else:
             script = str(entry.script)
             script = f"./{script}" if script.startswith("-") else script
-            words = ["python3", quoting.path_word(script, "entrypoint.script")]
+            words = [_interpreter(spec), quoting.path_word(script, "entrypoint.script")]
         words += [
             quoting.node_word(text, f"entrypoint.args[{i}]") for i, text in enumerate(entry.args)
         ]
@@ -156,7 +158,7 @@ def _config(config: dict[str, Any]) -> Document:
         parts = references(value)
         if all(name is None for _, name, _ in parts):
             return parts[0][0]
-        variables.append((f"config_{len(variables)}", quoting.node_word(value, field)))
+        variables.append((f"config_value_{len(variables)}", quoting.node_word(value, field)))
         return Quoted(f"{mark}{len(variables) - 1}{mark}")
 
     mark = quoting.terminator("SLURMKIT_VALUE_", dump_yaml(config))
@@ -188,21 +190,23 @@ def _path(text: str | None, field: str) -> str | None:
     return None if text is None else quoting.path_word(text, field)
 
 
-def _directory(path: str | None) -> str | None:
-    return path and (str(Path(path).parent) if "/" in path else ".")
+def _interpreter(spec: JobSpec) -> str:
+    """Return the name under which Python is found on PATH."""
+    name = Path(spec.environment.python or "").name
+    return name if re.fullmatch(r"python[0-9.]*t?|pypy[0-9.]*", name) else "python3"
 
 
 def _refuse_unsupported(spec: JobSpec) -> None:
     later = {
-        f"launcher.kind: {spec.launcher.kind}": spec.launcher.kind != "torchrun",
-        "container": spec.container is not None,
-        "template": spec.template is not None,
-        "sweep": bool(spec.sweep),
+        "launcher.kind": (spec.launcher.kind != "torchrun", "write torchrun, or leave it out"),
+        "container": (spec.container is not None, "leave it out"),
+        "template": (spec.template is not None, "leave it out"),
+        "sweep": (bool(spec.sweep), "leave it out, and give the values with --set"),
     }
-    fix = "take it out of the job file"
+    what = "this version of slurmkit does not render it yet"
     problems = [
-        Problem("this version of slurmkit cannot render it yet", Place("render"), field, fix=fix)
-        for field, asked in later.items()
+        Problem(what, Place("render"), field, fix=fix)
+        for field, (asked, fix) in later.items()
         if asked
     ]
     if problems:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
 from slurmkit.spec.errors import Path, nearest
+from slurmkit.spec.reserved import reserved
 
 if TYPE_CHECKING:
     from slurmkit.spec.model import Entrypoint, JobSpec
+
+_SUFFIX = re.compile(r"[A-Za-z0-9._-]*\Z")
 
 EPHEMERAL_PORTS = range(32768, 61000)
 """Ports that Linux hands out to clients (net.ipv4.ip_local_port_range): taken now and then."""
@@ -29,20 +33,16 @@ class Contradiction:
 
 def check_entrypoint(entrypoint: Entrypoint) -> None:
     """Raise for an entrypoint that is not exactly one program."""
-    _raise_all(_entrypoint(entrypoint))
+    raise_all(_entrypoint(entrypoint))
 
 
 def check_job(spec: JobSpec) -> None:
     """Raise one error that holds every contradiction of the job."""
-    _raise_all(
-        found
-        for check in (_shape, _memory, _time, _nodelist, _ports, _gpus, _environment, _options)
-        + (_sweep, _dependencies)
-        for found in check(spec)
-    )
+    raise_all(found for check in _CHECKS for found in check(spec))
 
 
-def _raise_all(found: Iterator[Contradiction]) -> None:
+def raise_all(found: Iterable[Contradiction]) -> None:
+    """Raise one error that holds all that was found, if anything was."""
     if problems := list(found):
         text = "; ".join(problem.what for problem in problems)
         raise PydanticCustomError("contradictions", "{text}", {"text": text, "found": problems})
@@ -52,11 +52,12 @@ def _entrypoint(entrypoint: Entrypoint) -> Iterator[Contradiction]:
     kinds = ("module", "script", "command")
     given = [kind for kind in kinds if getattr(entrypoint, kind) is not None]
     if len(given) != 1:
-        what = f"{' and '.join(given)} together" if given else "no program"
-        yield Contradiction((), what, "give exactly one of module, script and command")
+        what = f"{' and '.join(given)} together" if given else "no program to run"
+        fix = "keep one of them" if given else "write one of module:, script: and command: under it"
+        yield Contradiction((), what, fix, "exactly one of module, script and command")
     elif given == ["command"]:
-        if not entrypoint.command:
-            yield Contradiction(("command",), "an empty command", "write the program's name")
+        if not entrypoint.command or not entrypoint.command[0]:
+            yield Contradiction(("command",), "a command without a program", "write its name first")
         if entrypoint.args:
             yield Contradiction(("args",), "args beside a command", "write them into command")
         if entrypoint.config is not None:
@@ -75,10 +76,32 @@ def _shape(spec: JobSpec) -> Iterator[Contradiction]:
             f"{processes} processes for {gpus} GPUs a node",
             f"leave processes_per_node out (it is then {gpus}), or ask for more GPUs",
         )
-    if spec.requeue and spec.launcher.restarts and spec.requeue.by == "program":
-        fix = "drop restarts, or use requeue.by: script"
+    if spec.launcher.kind == "srun" and spec.launcher.rendezvous != "static":
+        path = ("launcher", "rendezvous")
+        yield Contradiction(path, "the srun launcher has no such rendezvous", "leave it out")
+
+
+def _requeue(spec: JobSpec) -> Iterator[Contradiction]:
+    requeue, launcher = spec.requeue, spec.launcher
+    if requeue is None or requeue.by != "program":
+        return
+    if launcher.kind != "srun":
+        yield Contradiction(
+            ("requeue", "by"),
+            f"a program under {launcher.kind} cannot requeue itself: the signal goes to every "
+            f"process of the step, and {launcher.kind}'s agent, which has no handler, dies of it",
+            "write launcher.kind: srun, or requeue.by: script",
+        )
+    if launcher.restarts:
+        fix = "drop restarts, or write requeue.by: script"
         path = ("launcher", "restarts")
         yield Contradiction(path, "restarts would race with the program's own requeue", fix)
+
+
+def _sharing(spec: JobSpec) -> Iterator[Contradiction]:
+    if spec.resources.exclusive and spec.sbatch.get("oversubscribe", "false") != "false":
+        fix = "keep one: exclusive shares the nodes with nobody, oversubscribe with everybody"
+        yield Contradiction(("sbatch", "oversubscribe"), "oversubscribe with exclusive", fix)
 
 
 def _memory(spec: JobSpec) -> Iterator[Contradiction]:
@@ -91,7 +114,7 @@ def _memory(spec: JobSpec) -> Iterator[Contradiction]:
 
 
 def _time(spec: JobSpec) -> Iterator[Contradiction]:
-    if spec.resources.time is None or spec.requeue is None:
+    if spec.resources.time is None or spec.requeue is None or "time_limit" not in spec.requeue.when:
         return
     from slurmkit.slurm.grammar import parse_time
 
@@ -117,13 +140,17 @@ def _nodelist(spec: JobSpec) -> Iterator[Contradiction]:
             f"nodes: {resources.nodes}, but nodelist names {len(set(names))}",
             f"name {resources.nodes} nodes, or write nodes: {len(set(names))}",
         )
-    both = sorted(set(names) & set(expand_nodelist(resources.exclude or "")))
+    both = sorted(set(names) & set(expand_nodelist(resources.exclude) if resources.exclude else ()))
     if both:
         fix = f"take {', '.join(both[:5])} out of one of the two"
         yield Contradiction(("resources", "exclude"), "excludes nodes that nodelist asks for", fix)
 
 
-def _ports(spec: JobSpec) -> Iterator[Contradiction]:
+def _network(spec: JobSpec) -> Iterator[Contradiction]:
+    if not _SUFFIX.match(spec.site.host_suffix):
+        expected = "letters, digits, `.`, `_` and `-`"
+        fix = "write what follows the node's name, such as -ib"
+        yield Contradiction(("site", "host_suffix"), "no part of a host name", fix, expected)
     expected = "1024 to 32767, below the ports that Linux hands out to clients"
     port, (first, last) = spec.launcher.port, spec.site.port_range
     if port != "auto" and not 1024 <= port < EPHEMERAL_PORTS.start:
@@ -137,7 +164,11 @@ def _ports(spec: JobSpec) -> Iterator[Contradiction]:
 
 def _gpus(spec: JobSpec) -> Iterator[Contradiction]:
     resources, types = spec.resources, spec.site.gpu_types
-    if resources.gpu_type is not None and not resources.gpus_per_node:
+    if resources.gpu_type is not None and re.search(r"[\s:,=*()]", resources.gpu_type):
+        path = ("resources", "gpu_type")
+        fix = "write the type alone, and its number as gpus_per_node"
+        yield Contradiction(path, "more than a GPU type", fix, "a name such as a100")
+    elif resources.gpu_type is not None and not resources.gpus_per_node:
         fix = "write gpus_per_node, or drop gpu_type"
         yield Contradiction(("resources", "gpu_type"), "a GPU type, but no GPUs", fix)
     elif resources.gpu_type is not None and types and resources.gpu_type not in types:
@@ -146,8 +177,7 @@ def _gpus(spec: JobSpec) -> Iterator[Contradiction]:
         fix = f"did you mean {like}?" if like else f"write one of {known}"
         path = ("resources", "gpu_type")
         yield Contradiction(path, "the profile knows no such GPU type", fix, f"one of {known}")
-    elif resources.gpu_type is not None and types and resources.gpus_per_node > types[resources.gpu_type]:
-        most = types[resources.gpu_type]
+    elif (most := types.get(resources.gpu_type or "")) and resources.gpus_per_node > most:
         yield Contradiction(
             ("resources", "gpus_per_node"),
             f"{resources.gpus_per_node} GPUs, where a {resources.gpu_type} node has {most}",
@@ -157,21 +187,38 @@ def _gpus(spec: JobSpec) -> Iterator[Contradiction]:
 
 def _environment(spec: JobSpec) -> Iterator[Contradiction]:
     environment = spec.environment
-    if environment.venv is not None and environment.conda is not None:
-        fix = "keep one: each brings its own Python"
-        yield Contradiction(("environment", "conda"), "conda together with venv", fix)
+    each = ("venv", "conda", "python")
+    pythons = [name for name in each if getattr(environment, name) is not None]
+    for name in pythons[1:]:
+        fix = f"keep one, and write {name}: null to drop what a profile says: each brings a Python"
+        yield Contradiction(("environment", name), f"{name} together with {pythons[0]}", fix)
+    for name in environment.variables:
+        if owner := reserved(name):
+            path = ("environment", "variables", name)
+            yield Contradiction(path, "not yours to set", owner)
+    if (environment.conda or "").startswith("-"):
+        what, fix = "an option where a name belongs", "write the environment's name or path"
+        yield Contradiction(("environment", "conda"), what, fix)
     for index, name in enumerate(environment.pass_):
         if name in environment.variables:
             fix = "keep it in pass if it is a secret, else in variables"
             what = f"{name} is in variables too"
             yield Contradiction(("environment", "pass", index), what, fix)
+    exported = spec.sbatch.get("export", "ALL").split(",")
+    kept = [name for name in environment.pass_ if name not in exported]
+    if kept and "ALL" not in exported:
+        yield Contradiction(
+            ("sbatch", "export"),
+            f"keeps {', '.join(kept)}, which environment.pass takes along, out of the job",
+            f"leave export out, or write export: {','.join(environment.pass_)}",
+        )
 
 
 def _options(spec: JobSpec) -> Iterator[Contradiction]:
     if not spec.sbatch and not spec.launcher.srun and spec.site.slurm_version is None:
         return
     from slurmkit.slurm.grammar import GrammarError, parse_version
-    from slurmkit.slurm.options import check_option
+    from slurmkit.slurm.options import Tool, check_option
 
     version = spec.site.slurm_version
     if version is not None:
@@ -179,17 +226,18 @@ def _options(spec: JobSpec) -> Iterator[Contradiction]:
             parse_version(version)
         except GrammarError as error:
             path = ("site", "slurm_version")
-            yield Contradiction(path, str(error), error.fix, error.expected)
+            yield Contradiction(path, "no version", error.fix, error.expected)
             return
-    for tool, path, given in (
-        ("sbatch", ("sbatch",), spec.sbatch),
-        ("srun", ("launcher", "srun"), spec.launcher.srun),
-    ):
-        for name, value in given.items():
-            try:
-                check_option(tool, name, value, version)
-            except GrammarError as error:
-                yield Contradiction((*path, name), str(error), error.fix, error.expected)
+    given: dict[tuple[str, ...], str] = {}
+    given |= {("sbatch", name): value for name, value in spec.sbatch.items()}
+    given |= {("launcher", "srun", name): value for name, value in spec.launcher.srun.items()}
+    for where, value in given.items():
+        tool: Tool = "sbatch" if where[0] == "sbatch" else "srun"
+        try:
+            check_option(tool, where[-1], value, version)
+        except GrammarError as error:
+            what = f"this option of {tool} cannot be set like this"
+            yield Contradiction(where, what, error.fix, error.expected)
 
 
 def _sweep(spec: JobSpec) -> Iterator[Contradiction]:
@@ -210,7 +258,30 @@ def _dependencies(spec: JobSpec) -> Iterator[Contradiction]:
 
     for kind, jobs in spec.depends_on.items():
         for index, job in enumerate(jobs):
+            path = ("depends_on", kind, index)
+            if re.search("[:,?]", job):
+                yield Contradiction(
+                    path, "more than one job", "write each id as an entry of its own"
+                )
+                continue
             try:
                 check_dependency(f"{kind}:{job}")
             except GrammarError as error:
-                yield Contradiction(("depends_on", kind, index), str(error), error.fix)
+                yield Contradiction(path, "no job id", error.fix, error.expected)
+
+
+_CHECKS = (
+    *(
+        _shape,
+        _requeue,
+        _sharing,
+        _memory,
+        _time,
+        _nodelist,
+        _network,
+        _gpus,
+        _environment,
+        _options,
+    ),
+    *(_sweep, _dependencies),
+)

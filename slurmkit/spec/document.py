@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from slurmkit.spec.errors import Place, Problem, SpecError
+from slurmkit.spec.errors import Place, Problem, SpecError, shown
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 50
@@ -73,13 +73,12 @@ def parse(data: bytes | str, source: str) -> Node | None:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source, 1, 1)
         what = error.problem or error.context or "not well-formed"
+        begin = error.context_mark.line + 1 if error.context_mark else place.line
+        if begin != place.line:
+            what += f" ({error.context} that begins in line {begin})"
         _fail(f"YAML does not parse: {what}", place, _syntax_fix(what, text, place))
-    except yaml.reader.ReaderError as error:
-        _fail(
-            f"YAML does not parse: the character U+{_ordinal(error.character):04X} is not allowed",
-            _place_of(text, error.position, source),
-            'remove it, or write it as an escape in double quotes, such as "\\u0007"',
-        )
+    except yaml.reader.ReaderError:
+        _refuse_character(text, source)
     return builder.root
 
 
@@ -124,19 +123,20 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         place = self._at(event)
-        if event.tag in (None, "!"):
+        if event.tag is None or event.tag == "!":
             return Scalar(place, event.value, "plain" if event.implicit[0] else "str")
         if event.tag not in _CORE_TAGS:
             _refuse_tag(event.tag, place)
         return Scalar(place, event.value, _CORE_TAGS[event.tag])
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        place = self._at(event)
-        node = self.anchors.get(event.anchor)
+        place, name = self._at(event), event.anchor or ""
+        node = self.anchors.get(name)
         if node is None:
-            _fail(f"*{event.anchor} refers to no anchor", place, f"mark a value with &{event.anchor}")
+            fix = f"put the value in quotes, or mark another one with &{name[:80]}"
+            _fail(f"*{name[:80]} refers to no anchor", place, fix)
         if any(node is open_node for open_node in self.stack):
-            _fail(f"*{event.anchor} contains itself", place, "write the value out")
+            _fail(f"*{name[:80]} contains itself", place, "write the value out")
         self._place_node(node, None)
 
     def _place_node(self, node: Node, anchor: str | None) -> None:
@@ -150,7 +150,7 @@ class _Builder:
             parent.items.append(node)
         elif (key := self.keys[-1]) is None:
             if not isinstance(node, Scalar):
-                _fail("a key must be a word", node.place, "quote it, or indent what follows")
+                _fail("a list or mapping as a key", node.place, "put it in quotes if it is text")
             self.keys[-1] = node
         else:
             parent.pairs.append((key, node))
@@ -158,7 +158,7 @@ class _Builder:
 
     def _at(self, event: yaml.Event) -> Place:
         mark = event.start_mark
-        return Place(self.source, mark.line + 1, mark.column + 1)
+        return Place(self.source, mark.line + 1, mark.column + 1) if mark else Place(self.source)
 
 
 def check_bounds(root: Node) -> None:
@@ -172,7 +172,10 @@ def check_bounds(root: Node) -> None:
             continue
         seen += 1
         if seen > MAX_NODES or len(stack) > MAX_DEPTH:
-            _fail("anchors and aliases expand to too much", root.place, "write fewer aliases of aliases")
+            what = f"more than {MAX_NODES} values or {MAX_DEPTH} levels, with aliases written out"
+            _fail(
+                what, root.place, "write fewer aliases of aliases; keep data in a file of its own"
+            )
         if isinstance(node, Sequence):
             stack.append(iter(node.items))
         elif isinstance(node, Mapping):
@@ -181,7 +184,11 @@ def check_bounds(root: Node) -> None:
 
 def _decode(data: bytes, source: str) -> str:
     if len(data) > MAX_BYTES:
-        _fail(f"{len(data)} bytes: no job file is that long", Place(source), "name the job file")
+        _fail("over 4 MiB: no job file is that long", Place(source), "name the job file")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        _fail("the file is UTF-16", Place(source, 1, 1), "save the file as UTF-8")
+    if b"\0" in data:
+        _fail("this is no text file: it holds NUL bytes", Place(source), "name the job file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -196,23 +203,39 @@ def _place_of(text: str, position: int, source: str) -> Place:
     return Place(source, before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
-def _ordinal(character: object) -> int:
-    return ord(character) if isinstance(character, str) else int(str(character))
+def _refuse_character(text: str, source: str) -> NoReturn:
+    match = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    position, code = (match.start(), ord(match[0])) if match else (0, 0)
+    _fail(
+        f"YAML does not parse: the character U+{code:04X} is not allowed",
+        _place_of(text, position, source),
+        f'remove it, or write it in double quotes as "\\u{code:04x}"',
+    )
 
 
 def _syntax_fix(what: str, text: str, place: Place) -> str:
-    line = text.splitlines()[place.line - 1 : place.line] if place.line else []
-    if "\\t" in what or (line and "\t" in line[0][: place.column]):
+    line = "".join(text.splitlines()[place.line - 1 : place.line]) if place.line else ""
+    column = place.column or 1
+    if "\\t" in what or "\t" in line[:column]:
         return "indent with spaces: YAML does not allow tabs there"
+    if line[column - 1 : column] in ("`", "@", "%"):
+        return f"put the value in quotes: none begins with {line[column - 1]}"
     if "mapping values" in what:
-        return "put the value in quotes (it contains `: `), or check the indentation"
-    if "%" in what or "`" in what or "@" in what:
-        return "put the value in quotes"
+        return (
+            "put the value in quotes if it contains `: `; "
+            "else look for wrong indentation, or a missing colon just above"
+        )
+    if "escape" in what:
+        return r"write \\ for a backslash, or use single quotes"
+    if "quoted scalar" in what:
+        return "close the quotes"
+    if "flow mapping" in what or "flow sequence" in what:
+        return "close the bracket, and put a comma between its entries"
     return "check quotes, brackets and indentation at and just above this line"
 
 
 def _refuse_tag(tag: str, place: Place) -> NoReturn:
-    name = tag.replace("tag:yaml.org,2002:", "!!")
+    name = shown(tag.replace("tag:yaml.org,2002:", "!!"))
     _fail(f"the tag {name} is not allowed", place, "remove it: job files hold plain data")
 
 

@@ -12,6 +12,10 @@ from slurmkit.spec.model import JobSpec
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
+# Line breaks to YAML 1.1 and to nobody else: PyYAML without libyaml writes some of them raw.
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
+
+
 class Quoted(str):
     """Text that is written in double quotes."""
 
@@ -34,7 +38,14 @@ _Dumper.add_implicit_resolver(
     "tag:yaml.org,2002:int", re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z"), ["0"]
 )
 _Dumper.add_representer(
-    Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _BREAKS.search(text) else None
+    ),
+)
+_Dumper.add_representer(
+    Quoted,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"'),
 )
 
 
@@ -53,8 +64,13 @@ def dump_yaml(data: Any) -> str:
 
 def job_data(spec: JobSpec) -> dict[str, Any]:
     """Return the resolved job as plain data, defaults left out, needing no profile any more."""
-    data = spec.model_dump(by_alias=True, exclude_defaults=True, mode="json", warnings=False)
-    return {"name": spec.name, "profile": "none", **{k: v for k, v in data.items() if k != "profile"}}
+    # Not mode="json", in which .inf and .nan become null.
+    data = spec.model_dump(by_alias=True, exclude_defaults=True, warnings=False)
+    return {
+        "name": spec.name,
+        "profile": "none",
+        **{k: v for k, v in data.items() if k != "profile"},
+    }
 
 
 def dump_job(spec: JobSpec) -> str:

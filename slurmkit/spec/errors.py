@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_LONGEST_KEY = 80
+_YAML_WORDS = {"None": "null", "True": "true", "False": "false", "inf": ".inf", "nan": ".nan"}
+
 Path = tuple[str | int, ...]
 """Where a value stands in the job: ("resources", "nodes") or ("entrypoint", "args", 0)."""
 
@@ -38,7 +41,9 @@ class Problem:
     fix: str | None = None
 
     def __str__(self) -> str:
-        head = f"{self.place}: {self.path}: {self.what}" if self.path else f"{self.place}: {self.what}"
+        head = (
+            f"{self.place}: {self.path}: {self.what}" if self.path else f"{self.place}: {self.what}"
+        )
         rows = (("value", self.value), ("expected", self.expected), ("fix", self.fix))
         return "\n".join([head, *(f"    {name + ':':<10}{text}" for name, text in rows if text)])
 
@@ -55,18 +60,31 @@ def dotted(path: Path) -> str:
     """Write a path as a user does: ("entrypoint", "args", 0) is `entrypoint.args[0]`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            word = (
+                part
+                if part.isprintable() and len(part) <= _LONGEST_KEY
+                else shown(part, _LONGEST_KEY)
+            )
+            text += f".{word}" if text else word
     return text
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known word most like `word`, or None when nothing is near."""
     by_plain = {name.replace("-", "_").lower(): name for name in known}
-    found = difflib.get_close_matches(word.replace("-", "_").lower(), by_plain, n=1, cutoff=0.6)
+    plain = word[:_LONGEST_KEY].replace("-", "_").lower()
+    found = difflib.get_close_matches(plain, by_plain, n=1, cutoff=cutoff)
     return by_plain[found[0]] if found else None
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """Show a value on one line, cut to `limit` characters."""
-    text = repr(value)
+    """Show a value on one line, in YAML's words, cut to `limit` characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes out
+        text = f"a very large {type(value).__name__}"
+    text = _YAML_WORDS.get(text, text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,17 +1,22 @@
-"""The kinds of value a job file holds: text, text read on the node, paths, options."""
+"""The kinds of text a job file holds: literal, read on the node, paths, Slurm's grammars."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from slurmkit.spec.errors import shown
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{env:([^}]*)\}|\$\{env:")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_FORMS = "${env:NAME} or ${env:NAME:-default}"
+_KINDS = {dict: "a mapping", list: "a list", type(None): "null"}
 
 
 def problem(what: str, expected: str, fix: str) -> PydanticCustomError:
@@ -38,13 +43,14 @@ def references(text: str) -> list[tuple[str, str | None, str | None]]:
         if match[1]:
             literal += "${"
             continue
-        name, separator, default = (match[2] or "").partition(":-")
-        if not _NAME.match(name):
+        if match[2] is None:
             raise problem(
-                f"{match[0]} names no environment variable",
-                "${env:NAME} or ${env:NAME:-default}",
-                "write a variable name, or $${ for a literal ${",
+                "${env: is not closed", _FORMS, "add the }, or write $${ for a literal ${"
             )
+        name, separator, default = match[2].partition(":-")
+        if not _NAME.match(name):
+            what = f"${{env:…}} names no environment variable: {shown(name, 40)}"
+            raise problem(what, _FORMS, "write a variable's name, or $${ for a literal ${")
         if literal:
             parts.append((literal, None, None))
         parts.append(("", name, default if separator else None))
@@ -61,14 +67,16 @@ def _text(value: Any) -> str:
     if isinstance(value, (int, float)):
         return str(value)
     if not isinstance(value, str):
-        kind = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+        kind = _KINDS.get(type(value)) or type(value).__name__
         raise problem(f"{kind} where text belongs", "text", "write one value")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
             raise problem(
-                "half of a surrogate pair is no character", "text", r'write "\U0001F600", not "\ud83d\ude00"'
+                "half of a surrogate pair is no character",
+                "text",
+                r'write "\U0001F600", not "\ud83d\ude00"',
             ) from None
     return str(value)
 
@@ -79,13 +87,16 @@ def _line(value: Any) -> str:
         raise problem("a line break or control character", "text on one line", "remove it")
     if "${env:" in text:
         raise problem(
-            "${env:…} is not read here", "literal text",
-            "write the value, or pass it with --set; arguments, variables, config and paths read ${env:…}",
+            "${env:…} is not read here",
+            "literal text",
+            "write the value, or give it with --set; "
+            "only arguments, variables, config and paths read ${env:…}",
         )
     return text
 
 
-def _node_text(value: Any) -> str:
+def check_node_text(value: Any) -> str:
+    """Check text that a node receives, and its `${env:NAME}` references."""
     text = _text(value)
     if "\0" in text:
         raise problem("a NUL character", "text without NUL", "remove it: no program can receive it")
@@ -95,13 +106,22 @@ def _node_text(value: Any) -> str:
 
 
 def _path(value: Any) -> str:
-    text = _node_text(value)
+    text = check_node_text(os.fspath(value) if isinstance(value, os.PathLike) else value)
     if not text:
         raise problem("an empty path", "a path", "write a path, or leave the field out")
     if _UNPRINTABLE.search(text):
         raise problem("a line break or control character in a path", "a path", "remove it")
     if text.startswith("~") and not (text == "~" or text.startswith("~/")):
         raise problem("~user is not expanded", "a path", "write the whole path, or ~/…")
+    return text
+
+
+def _host(value: Any) -> str:
+    text = _line(value)
+    if not text or text.startswith("-") or " " in text:
+        raise problem(
+            "no host name", "a host as ssh takes it", "write a name, user@name or address"
+        )
     return text
 
 
@@ -112,23 +132,7 @@ def _code(value: Any) -> str:
     return text
 
 
-def _config(value: Any) -> Any:
-    """Check a config: plain data whose texts may read `${env:NAME}`."""
-    if isinstance(value, str):
-        return _node_text(value)
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise problem(f"the key {key!r} is no text", "text keys", "put the key in quotes")
-        return {_text(key): _config(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_config(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    raise problem(f"{type(value).__name__} is no YAML value", "plain data", "use text, numbers, lists")
-
-
-def _by_grammar(function: str) -> Callable[[Any], str]:
+def _by_grammar(function: str, what: str) -> Callable[[Any], str]:
     """Make a validator from one of Slurm's grammars, imported when the first value comes."""
 
     def validate(value: Any) -> str:
@@ -138,7 +142,7 @@ def _by_grammar(function: str) -> Callable[[Any], str]:
         try:
             getattr(grammar, function)(text)
         except grammar.GrammarError as error:
-            raise problem(str(error), error.expected, error.fix) from None
+            raise problem(f"not {what}", error.expected, error.fix) from None
         return text
 
     return validate
@@ -152,23 +156,43 @@ _ANY_SCALAR = WithJsonSchema({"type": ["string", "number", "boolean"]})
 
 Line = Annotated[str, TextKind, BeforeValidator(_line), _ANY_SCALAR]
 """Literal text on one line."""
-NodeText = Annotated[str, TextKind, BeforeValidator(_node_text), _ANY_SCALAR]
+Word = Annotated[Line, Field(min_length=1)]
+"""Literal text on one line, not empty."""
+Names = Annotated[
+    str,
+    TextKind,
+    BeforeValidator(_by_grammar("check_name_list", "names that Slurm can have")),
+    _ANY_SCALAR,
+]
+"""Names of partitions, accounts and their like, joined by commas."""
+Host = Annotated[str, TextKind, BeforeValidator(_host), _ANY_SCALAR]
+"""A host as ssh takes it."""
+NodeText = Annotated[str, TextKind, BeforeValidator(check_node_text), _ANY_SCALAR]
 """Literal text, but for `${env:NAME}`, which is read on the node."""
-Time = Annotated[str, TextKind, BeforeValidator(_by_grammar("parse_time")), _ANY_SCALAR]
+Time = Annotated[
+    str, TextKind, BeforeValidator(_by_grammar("parse_time", "a time limit")), _ANY_SCALAR
+]
 """A time as sbatch takes it."""
-Memory = Annotated[str, TextKind, BeforeValidator(_by_grammar("parse_memory")), _ANY_SCALAR]
+Memory = Annotated[
+    str, TextKind, BeforeValidator(_by_grammar("parse_memory", "an amount of memory")), _ANY_SCALAR
+]
 """An amount of memory as sbatch takes it."""
-NodeList = Annotated[str, TextKind, BeforeValidator(_by_grammar("expand_nodelist")), _ANY_SCALAR]
+NodeList = Annotated[
+    str, TextKind, BeforeValidator(_by_grammar("expand_nodelist", "a list of nodes")), _ANY_SCALAR
+]
 """Node names and ranges."""
-Constraint = Annotated[str, TextKind, BeforeValidator(_by_grammar("check_constraint")), _ANY_SCALAR]
+Constraint = Annotated[
+    str, TextKind, BeforeValidator(_by_grammar("check_constraint", "a constraint")), _ANY_SCALAR
+]
 """Node features and how they combine."""
 VariableName = Annotated[
-    str, TextKind, BeforeValidator(_by_grammar("check_environment_name")), _ANY_SCALAR
+    str,
+    TextKind,
+    BeforeValidator(_by_grammar("check_environment_name", "the name of a variable")),
+    _ANY_SCALAR,
 ]
 """A name that the shell can export."""
 PathText = Annotated[str, TextKind, BeforeValidator(_path), _ANY_SCALAR]
 """A path; a leading `~/` and `${env:NAME}` are read on the node."""
 Code = Annotated[str, TextKind, BeforeValidator(_code), _ANY_SCALAR]
 """A line of bash: the only text of a job file that runs as code."""
-Config = Annotated[dict[str, Any], BeforeValidator(_config)]
-"""The program's own configuration: plain data, not interpreted."""

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from slurmkit.spec import document
-from slurmkit.spec.errors import Path, Place, Problem, SpecError
+from slurmkit.spec.errors import Path, Place, Problem, SpecError, dotted
 from slurmkit.spec.explain import explain
 from slurmkit.spec.model import JobSpec
-from slurmkit.spec.profile import find_profile
+from slurmkit.spec.profile import Profile, find_profile
 from slurmkit.spec.shape import model_shape, to_data
 
 INTERPRETER = Place("the Python that runs slurmkit")
@@ -30,6 +30,8 @@ class Layer:
 
     data: dict[str, Any]
     places: dict[Path, Place] = field(default_factory=dict)
+    above: dict[Path, Place] = field(default_factory=dict)
+    """Mappings that the source names only on the way to its value, as `--set a.b=1` names a."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,73 +63,90 @@ def resolve(
     Raises:
         SpecError: every problem found, with its place and fix.
     """
-    source = "<stdin>" if str(path) == "-" else str(path)
-    job = read_layer(_read(path, source), source)
-    set_layers = [parse_override(text) for text in overrides]
-    named = _merge_all([job, *set_layers]).data.get("profile")
-    found = find_profile(profile, named if isinstance(named, str) else None)
+    source = "<stdin>" if str(path) == "-" else _name(path)
+    job = read_layer(_read(path, source, "job file"), source)
+    set_layers = parse_overrides(overrides)
     layers = [job, *set_layers]
-    if found is not None:
-        layers.insert(0, read_layer(_read(found, str(found)), str(found)))
-    return _check(_merge_all(layers), source)
+    own = _merge_all(layers)
+    named = own.data.get("profile")
+    asked = Profile(named, own.places["profile",]) if isinstance(named, str) else None
+    if (found := find_profile(profile, asked)) is not None:
+        data = _read(found, _name(found), "profile")
+        layers.insert(0, read_layer(data, _name(found), may_be_empty=True))
+    return _check(_merge_all(layers), Place(source, 1, 1))
 
 
 def replace(spec: JobSpec, changes: Mapping[str, Any]) -> JobSpec:
     """Merge `changes` into a job by the rule of profiles and `--set`, and check the result."""
     data = spec.model_dump(by_alias=True, exclude_unset=True)
-    if _wants_interpreter({**data, "environment": {**data.get("environment", {}), "python": None}}):
-        data.get("environment", {}).pop("python", None)  # filled in again, where it still applies
-    return _check(_merge_all([Layer(data), Layer(dict(changes))]), "replace()").spec
+    if spec.environment.python == _interpreter():
+        data["environment"].pop("python", None)  # filled in again, where it still applies
+    return _check(_merge_all([Layer(data), Layer(dict(changes))]), Place("replace()")).spec
 
 
-def read_layer(data: bytes | str, source: str) -> Layer:
+def read_layer(data: bytes | str, source: str, *, may_be_empty: bool = False) -> Layer:
     """Read one YAML text as a layer: a mapping, guided by the models, with places."""
     root = document.parse(data, source)
+    if root is None and may_be_empty:  # a profile with everything commented out
+        return Layer({})
     if root is None:
-        fix = "begin with `name:` and `entrypoint:` (see README)"
+        fix = "begin with `name: my-job` and `entrypoint: {script: train.py}`"
         raise SpecError([Problem("the file is empty", Place(source, 1, 1), fix=fix)])
     document.check_bounds(root)
     if not isinstance(root, document.Mapping):
-        what = "a job file is a mapping of fields"
+        what = "no fields, which a job file or profile is made of"
         raise SpecError([Problem(what, root.place, fix="write lines such as `name: my-job`")])
     places: dict[Path, Place] = {}
     return Layer(to_data(root, model_shape(JobSpec), (), places), places)
 
 
-def parse_override(text: str) -> Layer:
-    """Read one `--set key=value`."""
+def parse_overrides(texts: Iterable[str]) -> list[Layer]:
+    """Read what follows `--set`, each `key=value`; tell all that are wrong."""
+    layers: list[Layer] = []
+    problems: list[Problem] = []
+    for text in texts:
+        try:
+            layers.append(_parse_override(text))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return layers
+
+
+def _parse_override(text: str) -> Layer:
     key, equals, value = text.partition("=")
-    place = Place(f"--set {text}")
     parts = key.strip().split(".")
+    place = Place(f"--set {dotted((key,))}")  # without the value, which may be a secret
     if not equals or not all(parts):
-        fix = "write --set resources.nodes=4"
-        raise SpecError([Problem("no key=value", place, expected="a dotted key, =, a value", fix=fix)])
+        expected = "a dotted key, =, a value: --set resources.nodes=4"
+        raise SpecError([Problem("no key=value", place, expected=expected, fix="write it so")])
     try:
-        node = document.parse(value, place.source)
+        node = document.parse(value, place.source) or document.Scalar(place, "", "plain")
+        document.check_bounds(node)
+        for part in reversed(parts):
+            node = document.Mapping(place, [(document.Scalar(place, part, "str"), node)])
+        places: dict[Path, Place] = {}
+        data = to_data(node, model_shape(JobSpec), (), places)
     except SpecError as error:
-        raise SpecError([Problem(p.what, place, key, fix=p.fix) for p in error.problems]) from None
-    node = node or document.Scalar(place, "", "plain")
-    document.check_bounds(node)
-    for part in reversed(parts):
-        node = document.Mapping(place, [(document.Scalar(place, part, "str"), node)])
-    places: dict[Path, Place] = {}
-    data = to_data(node, model_shape(JobSpec), (), places)
-    return Layer(data, dict.fromkeys(places, place))
+        raise SpecError([Problem(p.what, place, fix=p.fix) for p in error.problems]) from None
+    own = {path: place for path in places if len(path) >= len(parts)}
+    return Layer(data, own, {path: place for path in places if 0 < len(path) < len(parts)})
 
 
-def _check(layer: Layer, source: str) -> Resolved:
+def _check(layer: Layer, default: Place) -> Resolved:
     data, places = layer.data, dict(layer.places)
     if _wants_interpreter(data):
-        data = {**data, "environment": {**(data.get("environment") or {}), "python": _interpreter()}}
+        data = {**data, "environment": {**data.get("environment", {}), "python": _interpreter()}}
         places["environment", "python"] = INTERPRETER
     try:
         return Resolved(JobSpec.model_validate(data), places)
     except ValidationError as error:
-        raise SpecError(explain(error, data, places, Place(source, 1, 1))) from None
+        raise SpecError(explain(error, data, places, default)) from None
 
 
 def _wants_interpreter(data: dict[str, Any]) -> bool:
-    environment = data.get("environment") or {}
+    environment = data.get("environment", {})
     if not isinstance(environment, dict) or data.get("container") is not None:
         return False
     return all(environment.get(key) in (None, []) for key in ("venv", "conda", "modules", "python"))
@@ -138,24 +157,43 @@ def _interpreter() -> str:
     return str(FilePath(sys.executable).absolute())
 
 
-def _read(path: str | os.PathLike[str], source: str) -> bytes:
+def _name(path: str | os.PathLike[str]) -> str:
+    text = str(path)
+    return text if text.isprintable() else repr(text)
+
+
+def _read(path: str | os.PathLike[str], source: str, kind: str) -> bytes:
+    """Read a file, or standard input; of an endless one just enough to see that it is too long."""
     try:
-        return sys.stdin.buffer.read() if source == "<stdin>" else FilePath(path).read_bytes()
+        if source == "<stdin>":
+            return sys.stdin.buffer.read(document.MAX_BYTES + 1)
+        with FilePath(path).open("rb") as file:
+            return file.read(document.MAX_BYTES + 1)
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
-        fix = "name a job file that exists, or - for standard input"
-        raise SpecError([Problem(what, Place(source), fix=fix)]) from None
-    except ValueError:
-        raise SpecError([Problem("no file name", Place(repr(source)), fix="name a file")]) from None
+    except (AttributeError, ValueError):  # a closed standard input; a NUL in the name
+        what = "cannot be read"
+    also = ", or - for standard input" if kind == "job file" else ""
+    fix = f"name a {kind} that exists and that you may read{also}"
+    raise SpecError([Problem(what, Place(source), fix=fix)])
 
 
 def _merge_all(layers: list[Layer]) -> Layer:
     data: dict[str, Any] = {}
     places: dict[Path, Place] = {}
     for layer in layers:
+        for path, place in layer.above.items():
+            if not isinstance(_at(data, path), Mapping):
+                places[path] = place
         data = _merge(data, layer.data)
         places.update(layer.places)
     return Layer(data, places)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data.get(part) if isinstance(data, Mapping) else None
+    return data
 
 
 def _merge(below: Any, above: Any) -> Any:

@@ -14,37 +14,41 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from slurmkit.spec.contradictions import check_entrypoint, check_job
 from slurmkit.spec.fields import (
     Code,
-    Config,
     Constraint,
+    Host,
     Line,
     Memory,
+    Names,
     NodeList,
     NodeText,
     PathText,
     Time,
     VariableName,
+    Word,
 )
+from slurmkit.spec.plain import Config, Plain
 
-Count = Annotated[int, Field(ge=1)]
+_MOST = 65535
+"""What Slurm counts up to: nodes, tasks a node, seconds of warning."""
+
+Count = Annotated[int, Field(ge=1, le=_MOST)]
 
 
 class Part(BaseModel):
     """What all parts of a job file share: frozen, strict, unknown keys refused."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, strict=True, extra="forbid", populate_by_name=True
-    )
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class Resources(Part):
-    """What the job asks Slurm for."""
+    """The shape of the job, and what else it asks Slurm for."""
 
     nodes: Count = Field(1, description="Number of nodes.")
-    gpus_per_node: int = Field(0, ge=0, description="GPUs a node; 0 is a CPU job.")
+    gpus_per_node: int = Field(0, ge=0, le=_MOST, description="GPUs a node; 0 is a CPU job.")
     processes_per_node: Count | None = Field(
         None, description="Training processes a node; by default one a GPU, or 1 on CPU."
     )
-    gpu_type: Line | None = Field(None, description="GPU type in Slurm's words, such as `a100`.")
+    gpu_type: Word | None = Field(None, description="GPU type in Slurm's words, such as `a100`.")
     cpus_per_node: Count | None = Field(
         None, description="CPUs a node, shared by its processes; left out, the site's default."
     )
@@ -55,11 +59,11 @@ class Resources(Part):
     time: Time | None = Field(
         None, description="Time limit as sbatch takes it: `12:00:00`, `1-12`; `90` is minutes."
     )
-    partition: Line | None = Field(None, description="Partition, or several with commas.")
-    account: Line | None = Field(None, description="Account that is charged.")
-    qos: Line | None = Field(None, description="Quality of service.")
+    partition: Names | None = Field(None, description="Partition, or several with commas.")
+    account: Names | None = Field(None, description="Account that is charged.")
+    qos: Names | None = Field(None, description="Quality of service.")
     constraint: Constraint | None = Field(None, description="Node features, such as `a100&ib`.")
-    reservation: Line | None = Field(None, description="Reservation to run in.")
+    reservation: Names | None = Field(None, description="Reservation to run in.")
     exclusive: bool = Field(False, description="Share the nodes with no other job.")
     nodelist: NodeList | None = Field(None, description="Nodes to run on, such as `node[01-02]`.")
     exclude: NodeList | None = Field(None, description="Nodes to stay away from.")
@@ -77,7 +81,7 @@ class Launcher(Part):
     restarts: int = Field(
         0, ge=0, le=100, description="After a crash, start the step again this often in the job."
     )
-    srun: dict[str, Line] = Field(
+    srun: dict[Line, Line] = Field(
         {}, description="Other srun options by their long names, such as `cpu-bind: cores`."
     )
     port: int | Literal["auto"] = Field(
@@ -88,7 +92,7 @@ class Launcher(Part):
 class Environment(Part):
     """What is loaded and set before the program starts."""
 
-    modules: list[Line] = Field([], description="Environment modules to load, in order.")
+    modules: list[Word] = Field([], description="Environment modules to load, in order.")
     venv: PathText | None = Field(None, description="Python virtual environment to use.")
     conda: PathText | None = Field(None, description="Conda environment, by name or path.")
     python: PathText | None = Field(
@@ -99,13 +103,15 @@ class Environment(Part):
     setup: list[Code] = Field(
         [], description="Lines of bash, run on the first node before the launch. This is code."
     )
-    variables: dict[VariableName, NodeText] = Field({}, description="Environment variables to export.")
+    variables: dict[VariableName, NodeText] = Field(
+        {}, description="Environment variables to export."
+    )
     pass_: list[VariableName] = Field(
         [],
         alias="pass",
         description="Variables taken from the submitting environment and never written down.",
     )
-    network_interface: Line | None = Field(
+    network_interface: Word | None = Field(
         None, description="Interface that NCCL and gloo use, such as `ib0`."
     )
 
@@ -145,19 +151,22 @@ class Requeue(Part):
         "script", description="Who requeues: the batch script, or the program (Lightning)."
     )
     lead_time: int = Field(
-        120, ge=60, description="Seconds before the time limit at which the program is told."
+        120,
+        ge=60,
+        le=_MOST,
+        description="Seconds before the time limit at which the program is told.",
     )
-    max_requeues: int = Field(10, ge=0, description="Stop after this many requeues.")
+    max_requeues: int = Field(10, ge=0, le=_MOST, description="Stop after this many requeues.")
 
 
 class Site(Part):
-    """What the cluster fixes; usually in a profile."""
+    """The cluster's own ways."""
 
     slurm_version: Line | None = Field(None, description="Slurm's version, such as `23.11`.")
     gpu_request: Literal["gpus-per-node", "gres"] = Field(
         "gpus-per-node", description="How the site wants GPUs requested."
     )
-    gpu_types: dict[str, Count] = Field({}, description="GPU types and how many a node has.")
+    gpu_types: dict[Line, Count] = Field({}, description="GPU types and how many a node has.")
     host_suffix: Line = Field(
         "", description="Appended to node names for the fast network, such as `-ib`."
     )
@@ -165,14 +174,12 @@ class Site(Part):
         (15000, 31999), strict=False, description="First and last port that jobs may use."
     )
     price_per_gpu_hour: float | None = Field(
-        None, ge=0, strict=False, description="Price of a GPU-hour."
+        None, ge=0, allow_inf_nan=False, description="Price of a GPU-hour."
     )
 
 
 Preflight = Literal["hosts", "network", "versions", "gpus", "data"]
-Dependency = Literal[
-    "after", "afterany", "afternotok", "afterok", "aftercorr", "afterburstbuffer"
-]
+Dependency = Literal["after", "afterany", "afternotok", "afterok", "aftercorr", "afterburstbuffer"]
 
 
 class JobSpec(Part):
@@ -182,7 +189,7 @@ class JobSpec(Part):
     profile: Line | None = Field(None, description="Profile of the cluster; `none` for no profile.")
     template: PathText | None = Field(None, description="Own Jinja template; it may run code.")
     resources: Resources = Field(Resources(), description="What the job asks Slurm for.")
-    sbatch: dict[str, Line] = Field(
+    sbatch: dict[Line, Line] = Field(
         {}, description="Other sbatch options by their long names, such as `switches: 1`."
     )
     launcher: Launcher = Field(Launcher(), description="How the processes are started.")
@@ -191,14 +198,14 @@ class JobSpec(Part):
     entrypoint: Entrypoint = Field(description="The program to run.")
     requeue: Requeue | None = Field(None, description="When the job comes back by itself.")
     preflight: list[Preflight] = Field([], description="Checks to run before the launch.")
-    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+    sweep: dict[Line, Annotated[list[Plain], Field(min_length=1)]] = Field(
         {}, description="Dotted paths and their values: one array task a combination."
     )
     sweep_limit: Count | None = Field(None, description="Array tasks that run at once.")
     depends_on: dict[Dependency, Annotated[list[Line], Field(min_length=1)]] = Field(
         {}, description="Jobs that must come first, such as `afterok: [1234]`."
     )
-    hosts: list[Line] = Field([], description="SSH hosts, for running without Slurm.")
+    hosts: list[Host] = Field([], description="SSH hosts, for running without Slurm.")
     site: Site = Field(Site(), description="What the cluster fixes; usually in a profile.")
 
     @model_validator(mode="after")

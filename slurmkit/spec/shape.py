@@ -25,10 +25,11 @@ _WORDS = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _NULLS = ("", "~", "null", "Null", "NULL")
+_LONGEST_NUMBER = 300  # far more digits than any number that a job file can mean
 
 
 class Shape:
-    """What a place in the job file holds: text, a model's fields, a list, a mapping, or anything."""
+    """What a place in the job file holds: text, a model's fields, a list, a mapping, anything."""
 
     __slots__ = ("fields", "inner", "nullable", "text")
 
@@ -49,18 +50,36 @@ class Shape:
         return self.inner or ANYTHING
 
 
+class _Sweep(Shape):
+    """A sweep: below each dotted path a list of what stands at that path in the job."""
+
+    __slots__ = ("job",)
+
+    def __init__(self, job: Shape) -> None:
+        super().__init__()
+        self.job = job
+
+    def below(self, key: str | int) -> Shape:
+        shape = self.job
+        for part in str(key).split("."):
+            shape = shape.below(part)
+        return Shape(inner=shape)
+
+
 ANYTHING = Shape()
 
 
 @cache
 def model_shape(model: Any) -> Shape:
     """Return the shape of a pydantic model, keys as the job file writes them."""
-    return Shape(
-        fields={
-            info.alias or name: _shape((info.annotation, *info.metadata))
-            for name, info in model.model_fields.items()
-        }
-    )
+    fields = {
+        info.alias or name: _shape((info.annotation, *info.metadata))
+        for name, info in model.model_fields.items()
+    }
+    shape = Shape(fields=fields)
+    if "sweep" in fields:
+        fields["sweep"] = _Sweep(shape)
+    return shape
 
 
 def _shape(parts: tuple[Any, ...]) -> Shape:
@@ -119,7 +138,9 @@ def _pairs(node: Mapping, path: Path) -> list[tuple[Scalar, Node]]:
         elif key.text in own:
             first = own[key.text][0].place
             where = (*path, key.text)
-            _fail(f"the key stands twice (first in line {first.line})", key.place, where, "keep one")
+            _fail(
+                f"the key stands twice (first in line {first.line})", key.place, where, "keep one"
+            )
         else:
             own[key.text] = (key, value)
     return list({**merged, **own}.values())
@@ -133,13 +154,12 @@ def _scalar(node: Scalar, shape: Shape) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    try:
-        if _INT.match(text):
-            return int(text)
-        if _OTHER_BASE.match(text):
-            return int(text, 0)
-    except ValueError:  # more digits than Python converts: no number that a job file can mean
+    if len(text) > _LONGEST_NUMBER:
         return text
+    if _INT.match(text):
+        return int(text)
+    if _OTHER_BASE.match(text):
+        return int(text, 0)
     return float(text) if _FLOAT.match(text) else text
 
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 def missing_path(spec: JobSpec, dotted: str) -> tuple[str, str] | None:
     """Say why a dotted path leads nowhere in the job, and what to write; None if it exists.
 
-    >>> missing_path(spec, "resources.node")
-    ('resources has no node', 'did you mean resources.nodes?')
+    For `resources.node`: "resources has no node" and "did you mean resources.nodes?".
     """
+    first = dotted.partition(".")[0]
+    if first in ("sweep", "sweep_limit", "profile"):
+        return f"{first} cannot be swept", "sweep other fields"
     here: Any = spec
     walked: list[str] = []
     for part in dotted.split("."):
@@ -25,10 +27,10 @@ def missing_path(spec: JobSpec, dotted: str) -> tuple[str, str] | None:
             like = nearest(part, known)
             if like:
                 fix = f"did you mean {'.'.join([*walked, like])}?"
-            elif walked[:2] == ["entrypoint", "config"]:
-                fix = "give the value a default in entrypoint.config first"
+            elif here is None or isinstance(here, dict):
+                fix = f"write {where} in the job first, with a value of {part} to start from"
             else:
-                fix = f"{where} has {', '.join(known)}" if known else f"{where} is a single value"
+                fix = f"{where} has {', '.join(known)}" if known else f"sweep {where} as a whole"
             return f"{where} has no {part}", fix
         here = _value(here, part)
         walked.append(part)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmkit.spec.fields import references
+from slurmkit.spec.secret import secret_name, secret_value
+
 if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
-
-_SECRET = re.compile(r"(^|_)(token|secret|password|passwd|api_?key|access_?key|credentials?)(_|$)", re.I)
 
 
 def warnings(spec: JobSpec) -> list[str]:
@@ -18,13 +19,31 @@ def warnings(spec: JobSpec) -> list[str]:
         f"environment.variables.{name} looks like a secret and would stand in the script: "
         f"write `pass: [{name}]` under environment instead"
         for name, value in spec.environment.variables.items()
-        if _SECRET.search(name) and value and not value.startswith("${env:")
+        if _tells_a_secret(name, value)
     ]
     found += [f"{field}: {path} does not exist here" for field, path in missing_paths(spec)]
     resources = spec.resources
     if resources.gpus_per_node > spec.processes_per_node:
         idle = resources.gpus_per_node - spec.processes_per_node
-        found.append(f"resources.processes_per_node: no process for {idle} of the GPUs of each node")
+        found.append(
+            f"resources.processes_per_node: no process for {idle} of the GPUs of each node"
+        )
+    cpus = resources.cpus_per_node
+    if cpus is not None and cpus < spec.processes_per_node:
+        found.append(
+            f"resources.cpus_per_node: {cpus} CPUs for {spec.processes_per_node} processes a node"
+        )
+    if cpus is None and resources.gpus_per_node and not resources.exclusive:
+        found.append("resources.cpus_per_node is not set: many sites then give one CPU a node")
+    command = spec.entrypoint.command or []
+    if len(command) == 1 and " " in command[0].strip():
+        found.append(f"entrypoint.command: one program named {command[0]!r}? Write a list of words")
+    if spec.hosts:
+        found.append("hosts: for running without Slurm; this version of slurmkit does not")
+    if spec.name in ("bash", "interactive"):
+        found.append(
+            f"name: Lightning takes a job named {spec.name} for no Slurm job: choose another"
+        )
     if spec.preflight:
         found.append("preflight: this version of slurmkit does not run preflight checks")
     return found
@@ -36,16 +55,25 @@ def missing_paths(spec: JobSpec) -> list[tuple[str, Path]]:
     Relative paths start where slurmkit is called, as they do in Slurm; or at `sbatch.chdir`.
     """
     start = Path(spec.sbatch.get("chdir", "."))
+    image = spec.container.image if spec.container else None
     named = {
         "entrypoint.script": spec.entrypoint.script,
         "environment.venv": spec.environment.venv,
         "environment.python": spec.environment.python,
+        "container.image": image if image and image.startswith((".", "/", "~")) else None,
+        "template": spec.template,
     }
     found = []
     for field, text in named.items():
         if text is None or "${" in text:
             continue
-        path = start / Path(text).expanduser()
-        if not path.exists():
-            found.append((field, path))
+        with suppress(OSError, RuntimeError):  # a name that is too long; no home
+            path = start / Path(text).expanduser()
+            if not path.exists():
+                found.append((field, path))
     return found
+
+
+def _tells_a_secret(name: str, value: str) -> bool:
+    written = [(literal or default or "") for literal, _, default in references(value)]
+    return (secret_name(name) and any(written)) or any(map(secret_value, written))

@@ -26,7 +26,7 @@ STAND_INS = {
     # srun [options] bash -c node: runs the task once, here
     "srun": 'while [[ $1 == --* ]]; do shift; done; SLURM_NODEID=0 SLURMD_NODENAME=n0 exec "$@"',
     # stands for torchrun (which starts the worker) and for the program (which says what it got)
-    "python3": "if [[ $2 == torch.distributed.run ]]; then RANK=0 exec bash -c worker; fi\n"
+    "python3": "[[ $2 != torch.distributed.run ]] || RANK=0 exec bash -c slurmkit_worker\n"
     'exec "$REPORT" "$@"',
 }
 REPORT = f"""#!{sys.executable}

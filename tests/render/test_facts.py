@@ -22,7 +22,7 @@ def script(**job: Any) -> str:
 
 def batch_shell(text: str) -> str:
     """Return the code that runs in the batch shell: without functions that run on the nodes."""
-    return re.sub(r"^(node|worker|signal_workers)\(\) \{\n.*?^\}\n", "", text, flags=re.M | re.S)
+    return re.sub(r"^slurmkit_(node|worker|signal)\(\) \{\n.*?^\}\n", "", text, flags=re.M | re.S)
 
 
 def launches(text: str) -> list[str]:

@@ -43,11 +43,19 @@ def job(work: Path, program: str, **settings: str) -> Path:
     return path
 
 
-def submit(slurm: SlurmCluster, work: Path, path: Path, *options: str, wait: bool = True) -> str:
+def submit(
+    slurm: SlurmCluster,
+    work: Path,
+    path: Path,
+    *options: str,
+    wait: bool = True,
+    env: dict[str, str] | None = None,
+) -> str:
     """Type `slurmkit render … | sbatch`; return the job's id."""
     render = shlex.join([str(SLURMKIT), "render", str(path), "--profile", "none", *options])
     sbatch = "sbatch --parsable" + (" --wait" if wait else "")
-    ran = slurm.run(["bash", "-c", f"set -o pipefail; {render} | {sbatch}"], cwd=work, timeout=180)
+    command = ["bash", "-c", f"set -o pipefail; {render} | {sbatch}"]
+    ran = slurm.run(command, cwd=work, timeout=180, env=env)
     found = re.match(r"\d+", ran.stdout)
     assert found, ran.stderr
     return found[0]
@@ -170,8 +178,8 @@ def test_render_into_bash_inside_salloc(slurm: SlurmCluster, work: Path) -> None
         [
             "salloc",
             "-N2",
-            "-n2",
-            "-c3",
+            "-n4",
+            "-c2",
             "--mem-per-cpu=100",
             "bash",
             "-c",

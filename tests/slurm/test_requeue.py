@@ -20,10 +20,9 @@ def stoppable(work: Path, leave_with: int, tell: int, requeue: str = "{lead_time
     return job(work, programs.STOPPABLE, environment=variables, requeue=requeue)
 
 
-def start(slurm: SlurmCluster, work: Path, path: Path) -> str:
+def start(slurm: SlurmCluster, work: Path, path: Path, *options: str) -> str:
     """Submit a job and wait until all four ranks are training."""
-    job_id = submit(slurm, work, path, wait=False)
-    slurm.wait(job_id, "RUNNING", timeout=60)
+    job_id = submit(slurm, work, path, *options, wait=False)
     poll(slurm, lambda: log_of(work, job_id).count("training") == 4, f"training in {job_id}")
     return job_id
 
@@ -68,6 +67,44 @@ def test_a_cancelled_job_stays_cancelled(slurm: SlurmCluster, work: Path) -> Non
     slurm.run(["scancel", job_id])
     slurm.wait(job_id, "CANCELLED", timeout=90)
     assert "requeued" not in events(work, job_id)
+
+
+def test_a_cancelled_job_whose_script_survives_stays_cancelled(
+    slurm: SlurmCluster, work: Path
+) -> None:
+    # The script lives on behind the TERM of scancel, and a requeue would succeed.
+    path = stoppable(work, leave_with=3, tell=1)
+    options = ("--set", "environment.setup=[\"trap '' TERM\"]")
+    job_id = start(slurm, work, path, *options)
+    slurm.run(["scancel", job_id])
+    poll(slurm, lambda: "ended" in events(work, job_id), "end of the step")
+    slurm.wait(job_id, "CANCELLED", timeout=90)
+    assert "requeued" not in events(work, job_id)
+
+
+def test_what_an_outer_job_hands_on_is_not_believed(slurm: SlurmCluster, work: Path) -> None:
+    outer = {
+        "SLURM_RESTART_COUNT": "9",
+        "SLURM_ARRAY_JOB_ID": "1",
+        "SLURM_ARRAY_TASK_ID": "1",
+        "SQUEUE_STATES": "PD",
+        "SLURM_TIME_FORMAT": "relative",
+    }
+    path = stoppable(work, 3, 0, requeue="{lead_time: 60, max_requeues: 1}")
+    job_id = submit(slurm, work, path, wait=False, env=outer)
+    poll(slurm, lambda: log_of(work, job_id).count("training") == 4, "training")
+    slurm.run(["scancel", "--batch", "--signal=USR1", job_id])
+    poll(slurm, lambda: log_of(work, job_id).count("resumed 1") == 4, "second run", timeout=150)
+
+
+def test_workers_are_told_under_export_none(slurm: SlurmCluster, work: Path) -> None:
+    path = stoppable(work, leave_with=3, tell=1)
+    options = ("--set", "sbatch.export=NONE", "--set", "resources.gpus_per_node=2")
+    job_id = start(slurm, work, path, *options)
+    slurm.run(["scancel", "--batch", "--signal=USR1", job_id])
+    poll(slurm, lambda: log_of(work, job_id).count("saved on SIGUSR1") == 4, "save")
+    poll(slurm, lambda: "requeued" in events(work, job_id), "requeue")
+    assert "execve" not in log_of(work, job_id)
 
 
 def test_the_user_can_ask_for_an_end(slurm: SlurmCluster, work: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from datetime import datetime
 
 from slurmkit.launch.simulate.cluster import Cluster, fail
 
-_USAGE = "slurmkit simulate knows `squeue -h -j JOB_ID -o FORMAT` with %e, %i and %T in FORMAT only"
+_USAGE = (
+    "slurmkit simulate knows `squeue -h -j JOB_ID` with -O restartcnt, "
+    "or with -o FORMAT and %A, %e, %i and %T in FORMAT"
+)
 
 
 def main() -> None:
@@ -16,16 +20,21 @@ def main() -> None:
     cluster = Cluster.here()
     text = " ".join(sys.argv[1:])
     match = re.fullmatch(
-        r"(?:-h|--noheader) (?:-j|--jobs?)[ =]?(\d+) (?:-o|--format)[ =]?(\S+)", text
+        r"(?:-h|--noheader) (?:-j|--jobs?)[ =]?(\d+) (?:(?:-o|--format)[ =]?(.+)|-O restartcnt)",
+        text,
     )
-    if match is None or re.search(r"%[^eiT]", match[2]):
+    if match is None or re.search(r"%[^AeiT]", match[2] or ""):
         fail("squeue", f"{text}: {_USAGE}")
     job = cluster.job()
     if match[1] != str(job.id):
         fail("slurm_load_jobs", f"Invalid job id specified: this simulation's job is {job.id}")
     values = {
         "%e": datetime.fromtimestamp(job.end).isoformat(),
+        "%A": str(job.id),
         "%i": str(job.id),
         "%T": cluster.state(),
     }
-    print(re.sub("%[eiT]", lambda found: values[found[0]], match[2]))
+    if match[2] is None:
+        print(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    else:
+        print(re.sub("%[AeiT]", lambda found: values[found[0]], match[2]))

@@ -1,0 +1,75 @@
+"""What a user meant who wrote a field that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slurmkit.spec.errors import Path, dotted, nearest
+from slurmkit.spec.model import JobSpec
+from slurmkit.spec.shape import Shape, model_shape
+
+_VERY_LIKE = 0.8
+
+
+def fix_unknown(path: Path) -> str:
+    """Say what to write for the unknown field at `path`.
+
+    First what is spelled nearly so here, then the same name elsewhere in the job, then an option of
+    sbatch, then what is spelled a little so.
+    """
+    job, name = model_shape(JobSpec), str(path[-1])
+    here = job
+    for part in path[:-1]:
+        here = here.below(part)
+    known = list(here.fields or ())
+    if like := nearest(name, known, _VERY_LIKE):
+        return f"did you mean {like}?"
+    if nested := _nested(job, path):
+        return nested
+    fields = dict(_fields(job, ""))
+    if home := next((full for full, last in fields.items() if last == _plain(name)), None):
+        return f"write it as {home}"
+    if option := _option(name, path):
+        return option
+    if like := nearest(name, known):
+        return f"did you mean {like}?"
+    if like := nearest(name, fields.values(), _VERY_LIKE):
+        return f"did you mean {next(full for full, last in fields.items() if last == like)}?"
+    where = "" if len(path) == 1 else " here"
+    return f"remove it; fields{where} are {', '.join(known)}"
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_").lower()
+
+
+def _fields(shape: Shape, above: str) -> Iterator[tuple[str, str]]:
+    """Give every field of the job, dotted, with its own name."""
+    for key, inner in (shape.fields or {}).items():
+        yield above + key, key
+        yield from _fields(inner, f"{above}{key}.")
+
+
+def _nested(job: Shape, path: Path) -> str | None:
+    """Mend a dotted key, such as `resources.nodes: 2`."""
+    first, dot, rest = str(path[-1]).partition(".")
+    if not dot or len(path) > 1 or first not in (job.fields or {}):
+        return None
+    return f"write {rest} under `{first}:` (dotted keys are for --set and sweep)"
+
+
+def _option(name: str, path: Path) -> str | None:
+    """Say where an option of sbatch, or of srun under `launcher`, belongs."""
+    from slurmkit.slurm import options
+
+    tool: options.Tool = "srun" if path[0] == "launcher" else "sbatch"
+    plain = name.lstrip("-").replace("_", "-").lower()
+    option = options.load_options().get(plain)
+    if option is None or not option.use(tool).history:
+        return None
+    use = option.use(tool)
+    if use.field and not use.field.startswith("gpu:"):
+        return f"write it as {use.field}"
+    if use.why:
+        return f"remove it: {use.why}"
+    return f"write it as {dotted(('launcher', 'srun') if tool == 'srun' else ('sbatch',))}.{plain}"
