@@ -37,7 +37,7 @@ def command(
         from slurmkit.spec.warnings import warnings
 
     resolved = resolve(job, overrides=overrides, profile=profile)
-    warn(warnings(resolved.spec))
+    warn(warnings(resolved.spec, paths=False))  # those are errors here
     try:
         outcome = simulate_job(
             resolved.spec,

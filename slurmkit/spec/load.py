@@ -183,7 +183,11 @@ def _merge_all(layers: list[Layer]) -> Layer:
     places: dict[Path, Place] = {}
     for layer in layers:
         for path, place in layer.above.items():
-            if not isinstance(_at(data, path), Mapping):
+            below = _at(data, path)
+            if isinstance(below, list):
+                fix = f"write the whole list: --set {dotted(path)}=[…]"
+                raise SpecError([Problem("a list has no keys", place, dotted(path), fix=fix)])
+            if not isinstance(below, Mapping):
                 places[path] = place
         data = _merge(data, layer.data)
         places.update(layer.places)

@@ -13,15 +13,21 @@ if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
 
 
-def warnings(spec: JobSpec) -> list[str]:
-    """Return one line for each thing that a careful colleague would ask about."""
+def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
+    """Return one line for each thing that a careful colleague would ask about.
+
+    Args:
+        spec: the job.
+        paths: whether to name paths that do not exist on this machine.
+    """
     found = [
         f"environment.variables.{name} looks like a secret and would stand in the script: "
         f"write `pass: [{name}]` under environment instead"
         for name, value in spec.environment.variables.items()
         if _tells_a_secret(name, value)
     ]
-    found += [f"{field}: {path} does not exist here" for field, path in missing_paths(spec)]
+    if paths:
+        found += [f"{field}: {path} does not exist here" for field, path in missing_paths(spec)]
     resources = spec.resources
     if resources.gpus_per_node > spec.processes_per_node:
         idle = resources.gpus_per_node - spec.processes_per_node

@@ -79,11 +79,11 @@ def test_the_script_differs_in_nothing_else() -> None:
     explained = [
         r"#SBATCH --(nodes|gpus-per-node|cpus-per-task|nodelist|exclude)=",
         r"# A batch shell is no login shell|type -t module|module load",
-        r"# shellcheck source=/dev/null",
-        r"PATH=.*\$PATH",
+        r"(python|PATH)=.*",
         r"export (NCCL|GLOO)_SOCKET_IFNAME=",
         r"nodes=\(\"\$\{nodes\[@\]/%/-ib\}\"\)",
         r"\s*srun .*--(cpus-per-task|gpus-per-node)=",
+        r"\s*--cpus-per-task=1 (--gpus-per-node=0 )?--mem=0 ",
         r"\s*--gpus-per-node=",
         r"\s*export OMP_NUM_THREADS=",
         r".*--nproc-per-node=\d",

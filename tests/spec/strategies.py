@@ -83,7 +83,7 @@ LAUNCHER = _some(
 )
 PYTHON = st.one_of(
     st.fixed_dictionaries({"venv": PATH}),
-    st.fixed_dictionaries({"conda": PATH}),
+    st.fixed_dictionaries({"conda": PATH.filter(lambda text: not text.startswith("-"))}),
     st.fixed_dictionaries({"python": PATH}),
     st.fixed_dictionaries({"modules": st.lists(WORD, min_size=1, max_size=2)}),
 )

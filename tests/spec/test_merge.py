@@ -105,3 +105,10 @@ def test_where_each_value_came_from() -> None:
     assert str(places["resources", "account"]) == "site.yaml:1:29"
     assert str(places["resources", "partition"]) == "job.yaml:3:13"
     assert str(places["resources", "nodes"]) == "--set resources.nodes"
+
+
+def test_set_does_not_turn_a_list_into_a_mapping() -> None:
+    text = "name: x\nentrypoint: {module: m, args: [a, b]}\n"
+    problem = the_problem(text, overrides=["entrypoint.args.0=c"])
+    assert problem.path == "entrypoint.args"
+    assert problem.fix == "write the whole list: --set entrypoint.args=[…]"

@@ -33,13 +33,19 @@ def check_paths(
             f"no {what} {path}",
             places.get(field, Place("the job")),
             ".".join(map(str, field)),
-            fix=f"make it, or correct the path (relative ones start at {_start(spec)})",
+            fix=_fix(spec, field),
         )
         for field, what, path in _paths(spec, environment)
         if not path.exists()
     ]
     if problems:
         raise SpecError(problems)
+
+
+def _fix(spec: JobSpec, field: FieldPath) -> str:
+    if field == ("environment", "venv"):
+        return "make it, or rehearse without it: --set environment.venv=null"
+    return f"make it, or correct the path (relative ones start at {_start(spec)})"
 
 
 def _start(spec: JobSpec) -> Path:
