@@ -191,9 +191,12 @@ def _path(text: str | None, field: str) -> str | None:
 
 
 def _interpreter(spec: JobSpec) -> str:
-    """Return the name under which Python is found on PATH."""
+    """Return the name under which Python is found on PATH.
+
+    `python3`, which every environment has; but beside /usr/bin/python3.12 that may be another one.
+    """
     name = Path(spec.environment.python or "").name
-    return name if re.fullmatch(r"python[0-9.]*t?|pypy[0-9.]*", name) else "python3"
+    return name if re.fullmatch(r"(python|pypy)3\.[0-9]+t?", name) else "python3"
 
 
 def _refuse_unsupported(spec: JobSpec) -> None:

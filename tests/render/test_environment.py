@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from slurmkit.render.script import render
+from slurmkit.spec.model import JobSpec
 from tests.render.test_arrival import Machine, machine
 
 __all__ = ["machine"]
@@ -117,3 +119,19 @@ def test_the_job_is_listed_where_it_can_be_found(machine: Machine) -> None:
 
 def test_a_job_runs_without_a_home_to_list_it_in(machine: Machine) -> None:
     assert machine.run(dict(PROGRAM), XDG_STATE_HOME="/proc/nowhere")["args"] == ["-m", "m"]
+
+
+@pytest.mark.parametrize(
+    ("python", "name"),
+    [
+        ("/opt/venv/bin/python", "python3"),
+        ("/opt/venv/bin/python3", "python3"),
+        ("/usr/bin/python3.12", "python3.12"),
+        ("${env:HOME}/bin/python3", "python3"),
+    ],
+)
+def test_the_interpreter_is_found_by_its_name(python: str, name: str) -> None:
+    job = {"name": "x", "environment": {"python": python}, **PROGRAM}
+    script = render(JobSpec.model_validate(job))
+    assert f"exec {name} -m torch.distributed.run" in script
+    assert f"exec {name} -m m" in script
