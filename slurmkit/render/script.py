@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmkit import __version__
 from slurmkit.render import directives, quoting
+from slurmkit.render.templates import job_template
 from slurmkit.spec.dump import Quoted, dump_job, dump_yaml
 from slurmkit.spec.errors import Place, Problem, SpecError
 from slurmkit.spec.fields import references
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from slurmkit.spec.model import JobSpec
 
 
@@ -37,33 +35,7 @@ def render(spec: JobSpec) -> str:
         SpecError: the job asks for what this version cannot render.
     """
     _refuse_unsupported(spec)
-    return _template().render(_context(spec))
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(templates_directory()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        comment_start_string="<#",  # {# is bash: ${#nodes[@]}
-        comment_end_string="#>",
-        autoescape=False,  # noqa: S701  bash, not HTML: every value is quoted by `quoting`
-    )
-    return environment.get_template("job.sbatch.j2")
-
-
-@cache
-def templates_directory() -> Path:
-    """Return where the templates lie: in the package, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    return next(
-        path for path in (package / "templates", package.parent / "templates") if path.is_dir()
-    )
+    return job_template().render(_context(spec))
 
 
 def _context(spec: JobSpec) -> dict[str, Any]:

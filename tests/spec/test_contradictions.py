@@ -133,7 +133,7 @@ def test_variables_that_something_else_sets_are_refused(name: str) -> None:
 
 def test_the_scripts_own_names_are_all_reserved() -> None:
     """A user's variable of that name would be overwritten, and exported so."""
-    from slurmkit.render.script import templates_directory
+    from slurmkit.render.templates import templates_directory
     from slurmkit.spec.reserved import reserved
 
     text = "".join(path.read_text() for path in templates_directory().rglob("*.j2"))
