@@ -64,23 +64,27 @@ class Machine:
             capture_output=True,
             cwd=self.work,
             timeout=60,
-            env={
-                "PATH": f"{self.bin}:/usr/bin:/bin",
-                "HOME": str(self.folder),
-                "REPORT": str(self.bin / "report"),
-                "RECEIVED": str(self.received),
-                "SLURM_JOB_ID": "7",
-                "SLURM_JOB_NODELIST": "n0",
-                "SLURM_JOB_NUM_NODES": "1",
-                "SLURM_CPUS_ON_NODE": "4",
-                **variables,
-            },
+            env=self.environment(**variables),
         )
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         assert self.received.exists(), script
         assert {path.name for path in self.work.iterdir()} <= {"runs"}, "something ran"
         received: dict[str, Any] = json.loads(self.received.read_text())
         return received
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment that Slurm would give the script."""
+        return {
+            "PATH": f"{self.bin}:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "REPORT": str(self.bin / "report"),
+            "RECEIVED": str(self.received),
+            "SLURM_JOB_ID": "7",
+            "SLURM_JOB_NODELIST": "n0",
+            "SLURM_JOB_NUM_NODES": "1",
+            "SLURM_CPUS_ON_NODE": "4",
+            **variables,
+        }
 
     def file(self, name: str) -> str:
         """Return a file of the last run's directory."""
