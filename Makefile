@@ -32,6 +32,7 @@ help:
 
 demo: $(VENV)/.core
 	$(bin)/slurmkit simulate jobs/all_reduce.yaml
+	@echo 'Next: . $(bin)/activate, and the quickstart in README.md.' >&2
 
 test: $(VENV)/.dev
 	@.ci/pytest 'not proof' $(ARGS)
