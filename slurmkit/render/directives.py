@@ -21,8 +21,8 @@ def sbatch(spec: JobSpec) -> list[str]:
         ("job-name", spec.name),
         ("output", "slurmkit-%j.out"),
         ("nodes", resources.nodes),
-        ("ntasks-per-node", 1),  # one torchrun a node, which starts the node's processes
-        ("cpus-per-task", resources.cpus_per_node),
+        ("ntasks-per-node", tasks_per_node(spec)),
+        ("cpus-per-task", cpus_per_task(spec)),
         *_gpus(spec),
         ("mem", resources.memory_per_node),
         ("mem-per-cpu", resources.memory_per_cpu),
@@ -47,6 +47,17 @@ def srun(spec: JobSpec) -> list[str]:
     said = {name: text for name, text in _checked("sbatch", spec.sbatch, spec) if name in _REPEATED}
     said |= dict(_checked("srun", spec.launcher.srun, spec))
     return [*(f"--{name}={value}" for name, value in _gpus(spec)), *filter(None, said.values())]
+
+
+def tasks_per_node(spec: JobSpec) -> int:
+    """Return how many tasks Slurm starts on a node: one agent, or under srun one a process."""
+    return spec.processes_per_node if spec.launcher.kind == "srun" else 1
+
+
+def cpus_per_task(spec: JobSpec) -> int | None:
+    """Return the CPUs of a task; None where the site decides."""
+    cpus = spec.resources.cpus_per_node
+    return None if cpus is None else cpus // tasks_per_node(spec)
 
 
 def no_gpus(spec: JobSpec) -> str:
@@ -79,7 +90,9 @@ def _requeue(spec: JobSpec) -> list[str]:
         return ["--no-requeue"]
     lines = ["--requeue", "--open-mode=append"]  # without it the second run truncates the log
     if "time_limit" in spec.requeue.when:
-        lines.append(f"--signal=B:USR1@{spec.requeue.lead_time}")
+        # To the batch script alone, which tells the workers; or to a program that requeues itself.
+        shell = "B:" if spec.requeue.by == "script" else ""
+        lines.append(f"--signal={shell}USR1@{spec.requeue.lead_time}")
     return lines
 
 

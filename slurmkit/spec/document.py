@@ -64,7 +64,7 @@ def parse(data: bytes | str, source: str) -> Node | None:
     Raises:
         SpecError: the text is no single, well-formed, reasonably sized YAML document.
     """
-    text = _decode(data, source) if isinstance(data, bytes) else data
+    text = _decode(data, source) if isinstance(data, bytes) else _whole(data, source)
     builder = _Builder(source)
     try:
         for event in yaml.parse(text, Loader=_Loader):
@@ -196,6 +196,16 @@ def _decode(data: bytes, source: str) -> str:
         column = len(before) - (before.rfind(b"\n") + 1) + 1
         place = Place(source, before.count(b"\n") + 1, column)
         _fail(f"byte 0x{data[error.start]:02x} is not UTF-8", place, "save the file as UTF-8")
+
+
+def _whole(text: str, source: str) -> str:
+    """Refuse what Python makes of bytes on the command line that are not UTF-8: surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        place = _place_of(text, error.start, source)
+        _fail("text that is not UTF-8", place, "type it in a terminal that is set to UTF-8")
+    return text
 
 
 def _place_of(text: str, position: int, source: str) -> Place:

@@ -43,30 +43,32 @@ class Part(BaseModel):
 class Resources(Part):
     """The shape of the job, and what else it asks Slurm for."""
 
-    nodes: Count = Field(1, description="Number of nodes.")
-    gpus_per_node: int = Field(0, ge=0, le=_MOST, description="GPUs a node; 0 is a CPU job.")
+    nodes: Count = Field(1, description="Number of nodes (machines).")
+    gpus_per_node: int = Field(0, ge=0, le=_MOST, description="GPUs a node; 0 makes a CPU job.")
     processes_per_node: Count | None = Field(
         None, description="Training processes a node; by default one a GPU, or 1 on CPU."
     )
-    gpu_type: Word | None = Field(None, description="GPU type in Slurm's words, such as `a100`.")
+    gpu_type: Word | None = Field(
+        None, description="GPU type in the cluster's words, such as `a100`."
+    )
     cpus_per_node: Count | None = Field(
-        None, description="CPUs a node, shared by its processes; left out, the site's default."
+        None, description="CPUs a node, shared by its processes; the site's default is often one."
     )
     memory_per_node: Memory | None = Field(
-        None, description="Memory a node, such as `500G`; 0 is all of it."
+        None, description="Memory a node, such as `500G` (a bare number is MiB); 0 is all of it."
     )
     memory_per_cpu: Memory | None = Field(None, description="Memory a CPU, such as `4G`.")
     time: Time | None = Field(
-        None, description="Time limit as sbatch takes it: `12:00:00`, `1-12`; `90` is minutes."
+        None, description="Time limit: `12:00:00`, `1-12` (days-hours), `90` or `90:00` (minutes)."
     )
-    partition: Names | None = Field(None, description="Partition, or several with commas.")
-    account: Names | None = Field(None, description="Account that is charged.")
-    qos: Names | None = Field(None, description="Quality of service.")
+    partition: Names | None = Field(None, description="Partition (queue), or several with commas.")
+    account: Names | None = Field(None, description="Account that is charged for the hours.")
+    qos: Names | None = Field(None, description="Quality of service, such as `long`.")
     constraint: Constraint | None = Field(None, description="Node features, such as `a100&ib`.")
     reservation: Names | None = Field(None, description="Reservation to run in.")
     exclusive: bool = Field(False, description="Share the nodes with no other job.")
     nodelist: NodeList | None = Field(None, description="Nodes to run on, such as `node[01-02]`.")
-    exclude: NodeList | None = Field(None, description="Nodes to stay away from.")
+    exclude: NodeList | None = Field(None, description="Nodes to stay away from, such as `node07`.")
 
 
 class Launcher(Part):
@@ -79,21 +81,34 @@ class Launcher(Part):
         "static", description="static: ranks in Slurm's node order, ports known; or c10d."
     )
     restarts: int = Field(
-        0, ge=0, le=100, description="After a crash, start the step again this often in the job."
+        0,
+        ge=0,
+        le=100,
+        description="After a crash, start all processes again this often, in the same allocation.",
     )
     srun: dict[Line, Line] = Field(
         {}, description="Other srun options by their long names, such as `cpu-bind: cores`."
     )
+    options: dict[Line, NodeText] = Field(
+        {},
+        description="Other options of torchrun or `accelerate launch` by their long names, such "
+        "as `mixed_precision: bf16`; `true` for an option without a value.",
+    )
     port: int | Literal["auto"] = Field(
-        "auto", description="Port of the rendezvous; auto derives it from the job id."
+        "auto",
+        description="Port at which the processes meet; `auto` derives it from the job id.",
     )
 
 
 class Environment(Part):
     """What is loaded and set before the program starts."""
 
-    modules: list[Word] = Field([], description="Environment modules to load, in order.")
-    venv: PathText | None = Field(None, description="Python virtual environment to use.")
+    modules: list[Word] = Field(
+        [], description="Environment modules to load, in this order, such as `cuda/12.6`."
+    )
+    venv: PathText | None = Field(
+        None, description="Python virtual environment to use, such as `~/envs/train`."
+    )
     conda: PathText | None = Field(None, description="Conda environment, by name or path.")
     python: PathText | None = Field(
         None,
@@ -104,12 +119,12 @@ class Environment(Part):
         [], description="Lines of bash, run on the first node before the launch. This is code."
     )
     variables: dict[VariableName, NodeText] = Field(
-        {}, description="Environment variables to export."
+        {}, description="Environment variables to export, such as `NCCL_DEBUG: INFO`."
     )
     pass_: list[VariableName] = Field(
         [],
         alias="pass",
-        description="Variables taken from the submitting environment and never written down.",
+        description="Variables taken along from the submitting shell, never written down: secrets.",
     )
     network_interface: Word | None = Field(
         None, description="Interface that NCCL and gloo use, such as `ib0`."
@@ -119,17 +134,30 @@ class Environment(Part):
 class Container(Part):
     """The container that the program runs in."""
 
-    runtime: Literal["pyxis", "apptainer"] = Field(description="pyxis or apptainer.")
-    image: PathText = Field(description="Image: a file (./train.sqsh) or a registry's name.")
-    mounts: list[PathText] = Field([], description="Mounts, such as `/data:/data:ro`.")
+    runtime: Literal["pyxis", "apptainer", "singularity"] = Field(
+        description="pyxis (options of srun), apptainer, or singularity, its older name."
+    )
+    image: PathText = Field(description="Image: a file (`./train.sqsh`) or a registry's name.")
+    mounts: list[PathText] = Field(
+        [], description="Mounts, such as `/data:/data:ro`. The start directory is always mounted."
+    )
+    options: list[NodeText] = Field(
+        [],
+        description="Other options, a word each: of srun for pyxis (`--no-container-mount-home`), "
+        "of `apptainer exec` else (`--writable-tmpfs`).",
+    )
 
 
 class Entrypoint(Part):
     """The program: exactly one of module, script and command."""
 
-    module: Line | None = Field(None, description="Python module, run as `python -m`.")
-    script: PathText | None = Field(None, description="Python script.")
-    command: list[NodeText] | None = Field(None, description="Any program and its arguments.")
+    module: Line | None = Field(
+        None, description="Python module, run as `python -m`, such as `my.train`."
+    )
+    script: PathText | None = Field(None, description="Python script, such as `train.py`.")
+    command: list[NodeText] | None = Field(
+        None, description="Any program and its arguments, a word each: `[./a.out, --steps, 10]`."
+    )
     args: list[NodeText] = Field([], description="Arguments of the module or script.")
     config: Config | None = Field(
         None, description="Becomes a YAML file, handed over as `--config FILE`."
@@ -145,7 +173,8 @@ class Requeue(Part):
     """When and how the job puts itself back into the queue."""
 
     when: list[Literal["time_limit", "preemption", "node_failure"]] = Field(
-        ["time_limit", "preemption", "node_failure"], description="What the job comes back from."
+        ["time_limit", "preemption", "node_failure"],
+        description="Which ends the job comes back from.",
     )
     by: Literal["script", "program"] = Field(
         "script", description="Who requeues: the batch script, or the program (Lightning)."
@@ -154,19 +183,27 @@ class Requeue(Part):
         120,
         ge=60,
         le=_MOST,
-        description="Seconds before the time limit at which the program is told.",
+        description="Seconds before the time limit at which the program is told to save, by USR1.",
     )
-    max_requeues: int = Field(10, ge=0, le=_MOST, description="Stop after this many requeues.")
+    max_requeues: int = Field(
+        10, ge=0, le=_MOST, description="Stop coming back after this many requeues."
+    )
 
 
 class Site(Part):
     """The cluster's own ways."""
 
-    slurm_version: Line | None = Field(None, description="Slurm's version, such as `23.11`.")
-    gpu_request: Literal["gpus-per-node", "gres"] = Field(
-        "gpus-per-node", description="How the site wants GPUs requested."
+    slurm_version: Line | None = Field(
+        None,
+        description="Slurm's version, such as `23.11`; options that it lacks are then refused.",
     )
-    gpu_types: dict[Line, Count] = Field({}, description="GPU types and how many a node has.")
+    gpu_request: Literal["gpus-per-node", "gres"] = Field(
+        "gpus-per-node",
+        description="How the site wants GPUs requested: `--gpus-per-node`, or `--gres=gpu:…`.",
+    )
+    gpu_types: dict[Line, Count] = Field(
+        {}, description="GPU types and how many a node has, such as `{a100: 4}`."
+    )
     host_suffix: Line = Field(
         "", description="Appended to node names for the fast network, such as `-ib`."
     )
@@ -174,7 +211,10 @@ class Site(Part):
         (15000, 31999), strict=False, description="First and last port that jobs may use."
     )
     price_per_gpu_hour: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Price of a GPU-hour."
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Price of a GPU-hour.",
     )
 
 
@@ -185,7 +225,11 @@ Dependency = Literal["after", "afterany", "afternotok", "afterok", "aftercorr", 
 class JobSpec(Part):
     """One training job: frozen and checked. `slurmkit.load` makes it from a job file."""
 
-    name: Line = Field(min_length=1, max_length=200, description="Name of the job.")
+    name: Line = Field(
+        min_length=1,
+        max_length=200,
+        description="Name of the job, in the queue and of its directory under `runs/`.",
+    )
     profile: Line | None = Field(None, description="Profile of the cluster; `none` for no profile.")
     template: PathText | None = Field(None, description="Own Jinja template; it may run code.")
     resources: Resources = Field(Resources(), description="What the job asks Slurm for.")
@@ -197,15 +241,20 @@ class JobSpec(Part):
     container: Container | None = Field(None, description="Container to run in.")
     entrypoint: Entrypoint = Field(description="The program to run.")
     requeue: Requeue | None = Field(None, description="When the job comes back by itself.")
-    preflight: list[Preflight] = Field([], description="Checks to run before the launch.")
-    sweep: dict[Line, Annotated[list[Plain], Field(min_length=1)]] = Field(
-        {}, description="Dotted paths and their values: one array task a combination."
+    preflight: list[Preflight] = Field(
+        [], description="Checks to run before the launch; not in this version."
     )
-    sweep_limit: Count | None = Field(None, description="Array tasks that run at once.")
+    sweep: dict[Line, Annotated[list[Plain], Field(min_length=1)]] = Field(
+        {},
+        description="Dotted paths and their values, an array task each; not in this version.",
+    )
+    sweep_limit: Count | None = Field(None, description="Array tasks of a sweep that run at once.")
     depends_on: dict[Dependency, Annotated[list[Line], Field(min_length=1)]] = Field(
         {}, description="Jobs that must come first, such as `afterok: [1234]`."
     )
-    hosts: list[Host] = Field([], description="SSH hosts, for running without Slurm.")
+    hosts: list[Host] = Field(
+        [], description="SSH hosts, for running without Slurm; not in this version."
+    )
     site: Site = Field(Site(), description="What the cluster fixes; usually in a profile.")
 
     @model_validator(mode="after")

@@ -12,6 +12,11 @@ from slurmkit.spec.errors import Place, Problem, SpecError, dotted, nearest, sho
 NONE = "none"
 """The name that asks for no profile, not even `default`."""
 
+_HOW = (
+    "write that file, or use --profile none; `slurmkit init --profile` drafts it on a login node, "
+    "`slurmkit init --profile --list` names some that are ready"
+)
+
 
 class Profile(NamedTuple):
     """The profile that a job file names, and where it does so."""
@@ -59,7 +64,7 @@ def _existing(name: str, place: Place) -> Path:
         known = sorted({file.stem for folder in folders() for file in folder.glob("*.yaml")})
         like = nearest(name, known)
         expected = f"{dotted((name,))}.yaml in " + " or ".join(map(str, folders()))
-        fix = f"did you mean {like}?" if like else "write that file, or use --profile none"
+        fix = f"did you mean {like}?" if like else _HOW
     if found is None:
         what = f"no profile {shown(name)}"
         raise SpecError([Problem(what, place, expected=expected, fix=fix)])

@@ -1,4 +1,4 @@
-"""Names of environment variables that a job may not set, because something else does."""
+"""Names of variables and launcher options that a job may not set, because something else does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ _RANKS = {"RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "NODE_RANK"}
 _RANKS |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"}
 _SCRIPT = {"code", "end", "id", "name", "nodes", "number", "out_of_time", "python", "restart"}
 _SCRIPT |= {"signalled", "state", "step", "watch", "agent", "left", "log", "marks", "text"}
+_SCRIPT |= {"inside", "mounts", "pid"}
+
+_MEETING = {"master_addr", "master_port", "main_process_ip", "main_process_port", "same_network"}
+_MEETING |= {"rdzv_backend", "rdzv_endpoint", "rdzv_id", "rdzv_conf", "local_addr", "standalone"}
+_SHAPE = {"nnodes", "nproc_per_node", "node_rank", "num_machines", "num_processes", "machine_rank"}
 
 
 def reserved(name: str) -> str | None:
@@ -21,3 +26,23 @@ def reserved(name: str) -> str | None:
     if name in _RANKS:
         return "the launcher sets it in every process; drop it"
     return "bash keeps this name for itself; choose another" if name in _BASH else None
+
+
+def reserved_option(kind: str, name: str) -> str | None:
+    """Say what sets the option `name` (with underscores) of a launcher; None if it is the user's.
+
+    Args:
+        kind: torchrun or accelerate.
+        name: long name without dashes in front.
+    """
+    if name in _MEETING:
+        return "it follows from the allocation and launcher.rendezvous; drop it"
+    if name in _SHAPE:
+        return "it follows from resources (nodes, gpus_per_node, processes_per_node); drop it"
+    if name == "max_restarts":
+        return "torchrun cannot restart over several nodes; write launcher.restarts"
+    if name in ("no_python", "module", "m"):
+        return "write the program under entrypoint"
+    if name == "cpu" and kind == "accelerate":
+        return "write resources.gpus_per_node: 0"
+    return "the batch script passes signals on; drop it" if name == "signals_to_handle" else None

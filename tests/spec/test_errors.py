@@ -107,7 +107,11 @@ def test_unknown_fields(text: str, fix: str) -> None:
         ("depends_on: {afterOK: [1]}", "afterok", "did you mean afterok?"),
         ("depends_on: {afterok: []}", "a list that is not empty", "not empty"),
         ("sweep: {resources.nodes: 2}", "a list", "write [2]"),
-        ("container: {runtime: docker, image: x}", "pyxis or apptainer", "pyxis or apptainer"),
+        (
+            "container: {runtime: docker, image: x}",
+            "pyxis, apptainer or singularity",
+            "write pyxis",
+        ),
     ],
 )
 def test_wrong_types(text: str, expected: str, fix: str) -> None:
