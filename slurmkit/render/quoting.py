@@ -6,7 +6,9 @@ import re
 
 from slurmkit.spec.fields import references
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*\Z")
+_KEYWORDS = {"case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if"}
+_KEYWORDS |= {"in", "select", "then", "time", "until", "while"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN_OPTION = re.compile(r"[A-Za-z0-9_@%+=:,./()\[\]&|*-]*\Z")
 _ANSI_C = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", "'": r"\'"}
@@ -21,7 +23,7 @@ def word(text: str) -> str:
     Control characters are written as `$'\r'`: sbatch refuses a script with DOS line breaks, and
     a line break inside a word would spread it over lines of the script.
     """
-    if _PLAIN.match(text):
+    if _PLAIN.match(text) and text not in _KEYWORDS:
         return text
     if _CONTROL.search(text):
         return "$'" + re.sub(r"[\x00-\x1f\x7f\\']", _ansi_c, text) + "'"
@@ -55,8 +57,10 @@ def path_word(text: str, field: str) -> str:
 def reference(name: str, default: str | None, field: str) -> str:
     """Write `"${NAME?…}"`, which ends the shell with a clear message when NAME is not set."""
     if default is not None:
-        return f'"${{{name}:-{_in_double_quotes(default)}}}"'
-    message = re.sub(r"[\x00-\x1f\x7f{}]", "_", f"is not set on this node, and {field} reads it")
+        # Within "${…}" bash looks for the partner of a single quote: it goes in quotes of its own.
+        text = _in_double_quotes(default).replace("'", "\"'\"")
+        return f'"${{{name}:-{text}}}"'
+    message = re.sub(r"[\x00-\x1f\x7f{}']", "_", f"is not set on this node, and {field} reads it")
     return f'"${{{name}?{_in_double_quotes(message)}}}"'
 
 
@@ -73,7 +77,7 @@ def option_value(text: str) -> str:
 
 def terminator(word: str, text: str) -> str:
     """Return `word`, lengthened until no line of `text` is that word and ends it early."""
-    lines = set(text.split("\n"))
+    lines = {line.strip() for line in text.split("\n")}
     while word in lines:
         word += "_"
     return word

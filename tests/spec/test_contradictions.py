@@ -136,7 +136,8 @@ def test_the_scripts_own_names_are_all_reserved() -> None:
     from slurmkit.render.templates import templates_directory
     from slurmkit.spec.reserved import reserved
 
-    text = "".join(path.read_text() for path in templates_directory().rglob("*.j2"))
+    templates = [*templates_directory().glob("*.j2"), *templates_directory().glob("launch/*.j2")]
+    text = "".join(path.read_text() for path in templates)
     assigned = set(re.findall(r"(?:^|[\s({&])([a-z_]+)=", text)) | set(
         re.findall(r"\b(?:read -r|read -ra|mapfile -t|local) ((?:[a-z_]+ ?)+)", text)
     )
