@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.testbed.install import SYSTEM_PATH
 from tests.testbed.layout import Layout, read_bed
 from tests.testbed.process import ROOT, BedError, environment, module
+from tests.testbed.root import enter
 from tests.testbed.warden import remove
 
 PARENT = Path("/tmp")
@@ -78,12 +79,15 @@ def hand_state() -> Path:
     return PARENT / f"{PREFIX}hand-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 
 
-def start_bed(state: Path, node_count: int, owner: int) -> Bed:
-    """Bring a bed up. It ends with the process `owner`; with 0 it stays until `stop_bed`."""
+def start_bed(state: Path, node_count: int, owner: int, root: Path | None = None) -> Bed:
+    """Bring a bed up. It ends with the process `owner`; with 0 it stays until `stop_bed`.
+
+    With a `root` it runs the Slurm of the Debian in that folder; see `debian.lay_out`.
+    """
     sweep()
     layout = Layout(state, node_count)
     warden = subprocess.Popen(
-        module("warden", state, node_count, owner),
+        [*(enter(root) if root else []), *module("warden", state, node_count, owner)],
         env=environment(layout),
         cwd="/",
         stdin=subprocess.DEVNULL,

@@ -29,16 +29,18 @@ class SlurmCluster:
 
     Use it as a context manager; it ends with this process, however that ends. Nodes share the
     machine's file system, and have names, addresses, process ids and a munged of their own. They
-    reach each other and nothing else.
+    reach each other and nothing else. With `root`, the folder of another Debian, that one's Slurm
+    runs; see `debian.lay_out`.
     """
 
-    def __init__(self, node_count: int = 2) -> None:
+    def __init__(self, node_count: int = 2, root: Path | None = None) -> None:
         self._node_count = node_count
+        self._root = root
         self._bed: Bed | None = None
 
     def __enter__(self) -> SlurmCluster:
         """Bring the cluster up."""
-        self._bed = start_bed(new_state(), self._node_count, os.getpid())
+        self._bed = start_bed(new_state(), self._node_count, os.getpid(), self._root)
         return self
 
     def __exit__(

@@ -78,9 +78,14 @@ def _reason_kernel() -> str | None:
 
 def install() -> None:
     """Install what is missing; services are not started. Quick when all is there."""
-    packages = missing_packages()
-    if not packages:
-        return
+    if packages := missing_packages():
+        install_packages(packages)
+    if packages := missing_packages():
+        raise CannotInstallError(f"{' '.join(packages)} still missing after apt-get install")
+
+
+def install_packages(packages: list[str]) -> None:
+    """Install Debian packages; services are not started."""
     if os.geteuid() != 0:
         raise CannotInstallError(f"{' '.join(packages)} missing, and installing takes root")
     if shutil.which("apt-get") is None:
@@ -96,8 +101,6 @@ def install() -> None:
             raise CannotInstallError(
                 f"apt-get install {' '.join(packages)} failed; its own words are above"
             )
-    if packages := missing_packages():
-        raise CannotInstallError(f"{' '.join(packages)} still missing after apt-get install")
 
 
 def _unknown(packages: list[str]) -> list[str]:
