@@ -11,6 +11,7 @@ import click
 from slurmkit import __version__
 
 VERBS = {
+    "init": "Write a first job file, or a profile of this cluster.",
     "validate": "Check a job file; --show prints the resolved job.",
     "schema": "Print the JSON schema of job files.",
     "render": "Print the batch script of a job.",
@@ -36,7 +37,8 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Say which verb comes nearest to an unknown one."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        wrong = args and args[0] not in VERBS and not args[0].startswith("-")
+        if wrong and not ctx.resilient_parsing:  # the shell only asks how the line may go on
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], VERBS, n=1)

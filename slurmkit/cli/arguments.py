@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from slurmkit.cli.completion import complete_job, complete_profile
+
 if TYPE_CHECKING:
     from slurmkit.spec.load import Resolved
 
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the argument JOB and the options --set and --profile."""
     for decorate in (
-        click.option("--profile", metavar="NAME", help="Profile of the cluster (none for none)."),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="Profile of the cluster (none for none).",
+            shell_complete=complete_profile,
+        ),
         click.option(
             "--set",
             "overrides",
@@ -25,7 +32,7 @@ def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="KEY=VALUE",
             help="Set one field, such as resources.nodes=4; again for more.",
         ),
-        click.argument("job", metavar="JOB.yaml"),
+        click.argument("job", metavar="JOB.yaml", shell_complete=complete_job),
     ):
         function = decorate(function)
     return function

@@ -1,0 +1,1 @@
+"""A first job file or profile: what can be found out here, filled into a gallery of starts."""
