@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 bin := $(VENV)/bin
 
-.PHONY: help demo test proof lint format bench slurm-up slurm-down wheel clean FORCE
+.PHONY: help demo test proof lint format bench docs slurm-up slurm-down wheel clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make proof       the long repetitions and fault matrices'
 	@echo 'make lint        ruff and mypy (make format: let ruff mend what it can)'
 	@echo 'make bench       the speed bars, each a file under benchmarks/'
+	@echo 'make docs        the docs site in build/site, with the pages that are made from the code'
 	@echo 'make slurm-up    a real two-node Slurm on this machine, as root (make slurm-down: away with it)'
 	@echo 'make wheel       dist/*.whl (make clean: remove it, and every cache)'
 	@echo
@@ -51,6 +52,11 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@failed=0; for file in benchmarks/[a-z]*.py; do $(bin)/python $$file || failed=1; done; exit $$failed
+
+docs: $(VENV)/.dev
+	$(bin)/python -m tests.docs.reference
+	$(bin)/python -m tests.docs.listing
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
 
 slurm-up: $(VENV)/.dev
 	$(bin)/python -m tests.testbed install
