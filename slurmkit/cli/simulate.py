@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from slurmkit.cli.arguments import job_arguments, late_imports, warn
+
+if TYPE_CHECKING:
+    from slurmkit.launch.simulate.run import Outcome
+    from slurmkit.launch.simulate.trouble import Trouble
+
+
+def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback that reads an option with a function of the module `trouble`."""
+
+    def callback(_: click.Context, __: click.Parameter, value: Any) -> Any:
+        if not value:
+            return value
+        from slurmkit.launch.simulate import trouble
+
+        read: Callable[[str], object] = getattr(trouble, function)
+        try:
+            return read(value) if isinstance(value, str) else tuple(map(read, value))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
 
 
 @click.command("simulate")
@@ -19,16 +42,55 @@ from slurmkit.cli.arguments import job_arguments, late_imports, warn
     type=click.IntRange(1),
     help="Training processes on each.",
 )
+@click.option(
+    "--kill",
+    multiple=True,
+    metavar="NODE@TIME",
+    callback=_reading("read_kill"),
+    help="A node dies (node1@10s); more than one may.",
+)
+@click.option(
+    "--signal",
+    metavar="NAME@TIME",
+    callback=_reading("read_signal"),
+    help="The signal before the time limit (USR1@10s), which moves to fit.",
+)
+@click.option(
+    "--preempt",
+    metavar="TIME",
+    callback=_reading("read_seconds"),
+    help="The job is preempted: TERM, grace time, requeue.",
+)
+@click.option(
+    "--grace",
+    metavar="TIME",
+    default="30s",
+    show_default=True,
+    callback=_reading("read_seconds"),
+    help="The grace time of --preempt.",
+)
+@click.option(
+    "--cancel",
+    metavar="TIME",
+    callback=_reading("read_seconds"),
+    help="The job is cancelled, as by scancel.",
+)
+@click.option("--every-run", is_flag=True, help="Trouble in requeued runs, too.")
 def command(
     job: str,
     overrides: tuple[str, ...],
     profile: str | None,
     nodes: int | None,
     processes_per_node: int | None,
+    **trouble: Any,
 ) -> None:
     """Run the script of JOB.yaml here, over pretend nodes (- reads standard input).
 
     What is replaced for one machine is printed first; nothing else differs.
+
+    Trouble can be rehearsed. Its times (10s, 2m, or 10 for seconds) count from the start of the
+    script: choose one at which your program trains. It strikes in the first run only, so that a
+    requeued job can finish.
     """
     with late_imports():
         from slurmkit.launch.simulate.errors import SimulationError
@@ -44,22 +106,44 @@ def command(
             nodes=nodes,
             processes_per_node=processes_per_node,
             places=resolved.places,
+            trouble=_trouble(trouble),
         )
     except SimulationError as error:
         raise click.UsageError(str(error)) from None
+    click.echo(_summary(outcome), err=True)
+    sys.exit(0 if outcome.state == "COMPLETED" else 1)
+
+
+def _trouble(given: dict[str, Any]) -> Trouble:
+    from slurmkit.launch.simulate.trouble import Strike, Trouble
+
+    strikes: list[Strike] = [*given["kill"], *filter(None, [given["signal"]])]
+    if given["preempt"] is not None:
+        strikes.append(Strike(given["preempt"], "preempt"))
+    if given["cancel"] is not None:
+        strikes.append(Strike(given["cancel"], "cancel"))
+    return Trouble(tuple(strikes), given["grace"], given["every_run"])
+
+
+def _summary(outcome: Outcome) -> str:
+    """Return the last line: how the job ended, and where to look."""
     failed = outcome.state != "COMPLETED"
     text = f"simulate: job {outcome.job_id} {outcome.state}"
-    text += f" with exit code {outcome.code}" if failed else ""
-    text += f" after {outcome.seconds:.1f} s; "
+    text += f" with exit code {outcome.code}" if outcome.state == "FAILED" else ""
+    text += f" after {outcome.seconds:.1f} s"
+    if outcome.restarts:
+        text += f" and {outcome.restarts} requeue{'s' if outcome.restarts > 1 else ''}"
+    if outcome.first:
+        text += f"; first to fail: {outcome.first.text}"
+        if outcome.first.log:
+            return f"{text}, see {_shown(outcome.first.log)}"
     if outcome.directory is None:
-        text += "it made no run directory"
-    else:
-        text += f"{'logs in' if failed else 'run directory'} {_shown(outcome.directory, failed)}"
-    click.echo(text, err=True)
-    sys.exit(1 if failed else 0)
+        return f"{text}; it made no run directory"
+    if failed:
+        return f"{text}; logs in {_shown(outcome.directory / 'logs')}"
+    return f"{text}; run directory {_shown(outcome.directory)}"
 
 
-def _shown(directory: Path, failed: bool) -> Path:
+def _shown(path: Path) -> Path:
     here = Path.cwd()
-    shown = directory.relative_to(here) if directory.is_relative_to(here) else directory
-    return shown / "logs" if failed else shown
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -16,12 +16,19 @@ DRIVER = """
 import json, pathlib, sys
 from slurmkit.launch.simulate.machine import Machine
 from slurmkit.launch.simulate.run import simulate
+from slurmkit.launch.simulate.trouble import Trouble, read_kill, read_signal, Strike
+given = json.loads(sys.argv[3])
+strikes = [read_kill(text) for text in given.get("kill", [])]
+strikes += [read_signal(given["signal"])] if "signal" in given else []
+strikes += [Strike(given[kind], kind) for kind in ("preempt", "cancel") if kind in given]
 outcome = simulate(
     pathlib.Path(sys.argv[1]).read_text(),
     machine=Machine(cpus=2, gpus=json.loads(sys.argv[2])),
     port_of=lambda job_id: 15000 + job_id % 17000,
+    trouble=Trouble(tuple(strikes), given.get("grace", 30), given.get("every_run", False)),
 )
-fields = {**vars(outcome), "directory": str(outcome.directory)}
+first = outcome.first and outcome.first.text
+fields = {**vars(outcome), "directory": str(outcome.directory), "first": first}
 pathlib.Path(sys.argv[1] + ".json").write_text(json.dumps(fields))
 """
 NODES = "#SBATCH --job-name=demo --nodes=2 --ntasks-per-node=1 --cpus-per-task=2\n"
@@ -47,13 +54,15 @@ class Running:
         directives: str = NODES,
         variables: Mapping[str, str] | None = None,
         gpus: list[str] | None = None,
+        trouble: Mapping[str, Any] | None = None,
     ) -> None:
         self.script = directory / "job.sh"
         self.script.write_text(f"#!/bin/bash\n{directives}{body}\n")
         self.scratch = directory / "scratch"
         self.scratch.mkdir(exist_ok=True)
+        given = (gpus or [], dict(trouble or {}))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(self.script), json.dumps(gpus or [])],
+            [sys.executable, "-c", DRIVER, str(self.script), *map(json.dumps, given)],
             cwd=directory,
             env={**os.environ, "TMPDIR": str(self.scratch), **(variables or {})},
             stdin=subprocess.DEVNULL,
@@ -62,8 +71,8 @@ class Running:
             text=True,
         )
 
-    def wait(self) -> Done:
-        stdout, stderr = self.process.communicate(timeout=60)
+    def wait(self, seconds: float = 60) -> Done:
+        stdout, stderr = self.process.communicate(timeout=seconds)
         record = Path(f"{self.script}.json")
         return Done(stdout, stderr, json.loads(record.read_text()) if record.exists() else {})
 

@@ -13,7 +13,7 @@ from tests.simulate.simulation import NODES, Done, Running, processes_of, simula
 
 STOPPABLE = (
     'srun bash -c \'trap "echo stopping; exit 0" TERM; touch up$SLURM_PROCID; '
-    "sleep 300 & wait' &\n"
+    "while :; do sleep 0.2; done' &\n"
     "until [[ -e up0 && -e up1 ]]; do sleep 0.1; done\n"
 )
 TREE = """
@@ -43,7 +43,7 @@ def test_the_exit_code_of_the_script_is_told(tmp_path: Path) -> None:
 def test_a_requeued_script_runs_again_with_its_id_and_a_count(tmp_path: Path) -> None:
     done = simulate(
         tmp_path,
-        'echo "$SLURM_JOB_ID ${SLURM_RESTART_COUNT-none} $(srun -N1 printenv SLURM_STEP_ID)"\n'
+        'echo "$SLURM_JOB_ID ${SLURM_RESTART_COUNT-none} $(srun -n1 printenv SLURM_STEP_ID)"\n'
         "((${SLURM_RESTART_COUNT:-0} == 2)) && exit 0\n"
         'scontrol requeue "$SLURM_JOB_ID"\necho not reached',
     )
@@ -104,6 +104,19 @@ def test_cancelled_from_outside(tmp_path: Path, number: signal.Signals) -> None:
     assert done.outcome["state"] == "CANCELLED"
     assert f"simulate: {number.name}: cancelling the job" in done.stderr
     assert_nothing_left(running)
+
+
+def test_an_interrupt_does_not_bury_its_user(tmp_path: Path) -> None:
+    """As torchrun's tracebacks would."""
+    running = started(
+        tmp_path,
+        'srun bash -c \'trap "echo traceback >&2; echo saved; exit 1" TERM; '
+        "touch up$SLURM_PROCID; sleep 300 & wait'",
+    )
+    running.process.send_signal(signal.SIGINT)
+    done = running.wait()
+    assert [line for line in done.stderr.splitlines() if "simulate:" not in line] == []
+    assert done.stdout.count("saved") == 2
 
 
 def test_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:

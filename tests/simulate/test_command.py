@@ -59,9 +59,37 @@ def test_a_failed_job_ends_with_1_and_says_its_own_code_and_logs(tmp_path: Path)
     assert done.returncode == 1
     assert "nodes: 2 -> 1" in done.stderr
     assert "node0 | [rank0] out" in done.stdout
-    assert re.search(
-        r"job \d+ FAILED with exit code 1 after .*; logs in runs/probe/\d+/logs\n$", done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"simulate: job (\d+) FAILED with exit code 1 after .* s; first to fail: rank 0 on node0 "
+        r"\(exit code 5\), see runs/probe/\1/logs/node0\.rank0\.log",
+        last,
     )
+
+
+def test_the_first_to_fail_is_named_among_many(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    fail = "((RANK == 3)) && kill -9 $$; sleep 60"
+    done = slurmkit(
+        tmp_path,
+        *("simulate", "-", "--processes-per-node=2", "--set", "resources.cpus_per_node=4"),
+        text=PROBE.format(command=f"[bash, -c, '{fail}']"),
+    )
+    assert "first to fail: rank 3 on node1 (signal 9), see runs/probe/" in done.stderr
+
+
+def test_a_dead_node_and_the_run_after_it(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    job = PROBE.format(
+        command="[bash, -c, '((SLURMKIT_ATTEMPT)) && exec echo again; touch up$RANK; sleep 99']"
+    )
+    job += "requeue: {when: [node_failure]}\n"
+    done = slurmkit(tmp_path, "simulate", "-", "--kill", "node1@6s", text=job)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("again") == 2
+    assert re.search(r"COMPLETED after .* s and 1 requeue; run directory", done.stderr)
+    listed = (tmp_path / "state" / "slurmkit" / "jobs.jsonl").read_text()
+    assert listed.count('"cluster": "simulate"') == 2  # told apart from jobs of real clusters
 
 
 def test_a_crash_is_restarted_with_another_port(tmp_path: Path) -> None:
@@ -104,6 +132,9 @@ def test_a_job_saves_before_its_time_limit_and_is_requeued(tmp_path: Path) -> No
         (PROBE.format(command="[./nothing]"), [], "make it, or correct the path"),
         (PROBE.format(command="[true]") + "x: 1", [], "x"),
         (PROBE.format(command="[true]"), ["--nodes", "0"], "--nodes"),
+        (PROBE.format(command="[true]"), ["--kill", "node2@1s"], "the job has node0 to node1"),
+        (PROBE.format(command="[true]"), ["--kill", "node1"], "write it like node1@10s"),
+        (PROBE.format(command="[true]"), ["--cancel", "soon"], "'soon' is no time"),
         (PROBE.format(command="[true]"), ["--set", "sbatch.chdir=nowhere"], "no directory"),
     ],
 )

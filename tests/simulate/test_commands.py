@@ -61,7 +61,7 @@ def test_a_directory_put_in_front_does_not_hide_them(tmp_path: Path) -> None:
         f"{{\nset -e\nPATH={programs}:$PATH\n"
         'mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST"); echo "${nodes[*]}"\n'
         'node() { squeue -h -j "$SLURM_JOB_ID" -o %T; }; export -f node\n'
-        "srun -N1 bash -c node & step=$!; wait $step\n"
+        "srun -N1 -n1 bash -c node & step=$!; wait $step\n"
         "}",
     )
     assert done.stdout == "127.0.0.1 127.0.0.2\nnode0 | RUNNING\n", done.stderr

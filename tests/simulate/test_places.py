@@ -29,8 +29,17 @@ def test_counts_are_written_as_slurm_writes_them() -> None:
 
 
 def test_tasks_are_placed_in_blocks() -> None:
-    assert spread([0, 1], 3) == [Task(0, 0, 0, 0), Task(1, 1, 0, 0), Task(2, 0, 1, 1)]
-    assert [(task.node_rank, task.node) for task in spread([1, 3], 2)] == [(0, 1), (1, 3)]
+    assert spread([0, 1], 3, [2, 2]) == [Task(0, 0, 0, 0), Task(1, 1, 0, 0), Task(2, 0, 1, 1)]
+    placed = spread([1, 3], 2, [9, 9])
+    assert placed
+    assert [(task.node_rank, task.node) for task in placed] == [(0, 1), (1, 3)]
+
+
+def test_tasks_go_where_there_is_room() -> None:
+    placed = spread([0, 1], 8, [6, 2])
+    assert placed
+    assert [task.node for task in placed] == [0] * 6 + [1] * 2
+    assert spread([0, 1], 9, [6, 2]) is None
 
 
 def test_a_script_says_what_it_asks_for() -> None:
@@ -41,11 +50,23 @@ def test_a_script_says_what_it_asks_for() -> None:
         "#SBATCH --chdir=/there\ntrue\n#SBATCH --nodes=9\n"
     )
     assert (allocation.name, allocation.nodes, allocation.gpus_per_node) == ("a b # c", 3, 8)
-    assert (allocation.cpus_per_node, allocation.seconds) == (8, 86400)
+    assert (allocation.cpus_of_nodes, allocation.seconds) == ([8, 8, 8], 86400)
+    assert (allocation.requeue, allocation.appends) == (True, False)
     assert allocation.directory == "/there"
     assert allocation.warning is not None
     assert (allocation.warning.signal.name, allocation.warning.lead) == ("SIGUSR1", 120)
     assert allocation.warning.batch_only
+
+
+def test_the_ways_to_write_an_option() -> None:
+    allocation = read_allocation(
+        "#!/bin/bash\n#SBATCH -N 2 -n3 -c 2\n#SBATCH --job-name demo --no-requeue -t 5\n"
+        "#SBATCH --open-mode=append --mem=2G\n"
+    )
+    assert (allocation.nodes, allocation.tasks, allocation.name) == (2, 3, "demo")
+    assert (allocation.tasks_of_nodes, allocation.cpus_of_nodes) == ([2, 1], [4, 2])
+    assert (allocation.seconds, allocation.memory) == (300, "2G")
+    assert (allocation.requeue, allocation.appends) == (False, True)
 
 
 def test_a_signal_that_is_none_is_refused() -> None:

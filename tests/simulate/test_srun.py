@@ -19,7 +19,7 @@ def test_output_is_led_by_the_node(tmp_path: Path) -> None:
 def test_exported_functions_and_odd_paths_reach_the_nodes(tmp_path: Path) -> None:
     odd = tmp_path / 'it\'s "odd" $HOME\\x'
     odd.mkdir()
-    done = simulate(odd, 'node() { echo "here $PWD"; }; export -f node; srun -N1 bash -c node')
+    done = simulate(odd, 'node() { echo "here $PWD"; }; export -f node; srun -N1 -n1 bash -c node')
     assert done.stdout == f"node0 | here {odd}\n", done.stderr
 
 
@@ -143,12 +143,13 @@ def test_what_a_task_leaves_behind_is_killed(tmp_path: Path) -> None:
 
 def test_what_is_written_to_the_very_end_is_not_lost(tmp_path: Path) -> None:
     line = "x" * 99
-    done = simulate(tmp_path, f"srun -N1 bash -c 'for i in {{1..5000}}; do echo {line}; done'")
+    done = simulate(tmp_path, f"srun -N1 -n1 bash -c 'for i in {{1..5000}}; do echo {line}; done'")
     assert done.stdout == f"node0 | {line}\n" * 5000
 
 
 def test_two_steps_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
     done = simulate(
-        tmp_path, "srun -N1 printenv SLURM_STEP_ID & srun -N1 printenv SLURM_STEP_ID; wait"
+        tmp_path, "srun -n1 printenv SLURM_STEP_ID & srun -n1 printenv SLURM_STEP_ID; wait"
     )
-    assert sorted(done.stdout.splitlines()) == ["node0 | 0", "node0 | 1"]
+    steps = sorted(line.split(" | ")[1] for line in done.stdout.splitlines())
+    assert steps == ["0", "1"]

@@ -11,6 +11,10 @@ from slurmkit.launch.simulate.errors import SimulationError
 from slurmkit.slurm.scalars import parse_time
 
 PARTITION = "simulate"
+_SHORT = {
+    **{"J": "job-name", "N": "nodes", "n": "ntasks", "c": "cpus-per-task", "t": "time"},
+    **{"D": "chdir", "p": "partition", "A": "account", "q": "qos"},
+}
 _DEFAULT_LEAD = 60  # man sbatch, --signal: "default is 60 seconds"
 _SIGNAL = re.compile(r"(?:(?P<flags>[BR]+):)?(?P<name>[A-Z0-9]+)(?:@(?P<lead>\d+))?", re.IGNORECASE)
 
@@ -32,20 +36,35 @@ class Allocation:
 
     name: str = "sbatch"
     nodes: int = 1
+    tasks: int | None = None
     tasks_per_node: int | None = None
     cpus_per_task: int | None = None
     gpus_per_node: int = 0
+    memory: str | None = None
+    """A node's, as it was asked for."""
     seconds: int | None = None
     warning: TimeWarning | None = None
     directory: str | None = None
     partition: str = PARTITION
     account: str | None = None
     qos: str | None = None
+    requeue: bool = True
+    """Whether Slurm may run the job again; without a word from the script it may (JobRequeue=1)."""
+    appends: bool = False
+    """Whether the log of a requeued job goes on where it was (--open-mode=append)."""
 
     @property
-    def cpus_per_node(self) -> int:
+    def tasks_of_nodes(self) -> list[int]:
+        """How many tasks each node is to run; Slurm's default is one."""
+        if self.tasks is None or self.tasks_per_node:
+            return [self.tasks_per_node or 1] * self.nodes
+        share, odd = divmod(self.tasks, self.nodes)
+        return [share + (node < odd) for node in range(self.nodes)]
+
+    @property
+    def cpus_of_nodes(self) -> list[int]:
         """CPUs of this job on each node; Slurm's default is one a task."""
-        return (self.tasks_per_node or 1) * (self.cpus_per_task or 1)
+        return [tasks * (self.cpus_per_task or 1) for tasks in self.tasks_of_nodes]
 
 
 def directives(script: str) -> dict[str, str]:
@@ -55,9 +74,24 @@ def directives(script: str) -> dict[str, str]:
         if line.strip() and not line.lstrip().startswith("#"):
             break
         if line.startswith("#SBATCH"):
-            for word in shlex.split(line.removeprefix("#SBATCH"), comments=True):
-                name, _, value = word.removeprefix("--").partition("=")
-                options[name] = value
+            options |= _options(shlex.split(line.removeprefix("#SBATCH"), comments=True))
+    return options
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """Read the words of one line: --nodes=2, --nodes 2, -N2, -N 2, --requeue."""
+    options: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+        else:
+            name, value = _SHORT.get(word[1:2], word), word[2:]
+            equals = value
+        if not equals and rest and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        options[name] = value
     return options
 
 
@@ -71,15 +105,19 @@ def read_allocation(script: str) -> Allocation:
     return Allocation(
         name=options.get("job-name", "sbatch"),
         nodes=number("nodes") or 1,
+        tasks=number("ntasks"),
         tasks_per_node=number("ntasks-per-node"),
         cpus_per_task=number("cpus-per-task"),
         gpus_per_node=_gpus(options),
+        memory=options.get("mem"),
         seconds=parse_time(options["time"]) if "time" in options else None,
         warning=_warning(options.get("signal")),
         directory=options.get("chdir"),
         partition=options.get("partition", PARTITION),
         account=options.get("account"),
         qos=options.get("qos"),
+        requeue="no-requeue" not in options,
+        appends=options.get("open-mode", "").startswith("a"),
     )
 
 

@@ -2,7 +2,10 @@
 
 job.json    what was allocated
 state       RUNNING or COMPLETING, as squeue would say
-steps/N     a file a step, so that each gets a number of its own
+steps/N     a file a step, so that each gets a number of its own; locked while it holds its CPUs
+lost/N      a file for each node that died
+failures    lines of JSON: tasks and ranks that failed, in the order in which it was seen
+quiet       is there when nobody wants to read why the rest fails
 requests    a pipe to the simulation: lines `requeue`, `cancel`
 bin/        the stand-ins
 """
@@ -26,8 +29,8 @@ class Job:
     id: int
     name: str
     nodes: int
-    cpus_per_node: int
-    tasks_per_node: int | None
+    cpus: list[int]
+    """The CPUs of each node."""
     gpus: list[list[str]]
     """The GPUs of each node by the names that CUDA_VISIBLE_DEVICES takes; none: empty lists."""
     start: int
@@ -68,10 +71,21 @@ class Cluster:
         """The pipe to the simulation."""
         return self.directory / "requests"
 
+    @property
+    def steps_directory(self) -> Path:
+        """Where each step has a file."""
+        return self.directory / "steps"
+
+    @property
+    def failures(self) -> Path:
+        """Where failures are noted."""
+        return self.directory / "failures"
+
     def create(self) -> None:
         """Make what stands in the directory from the beginning."""
         os.mkfifo(self.requests)
-        (self.directory / "steps").mkdir()
+        self.steps_directory.mkdir()
+        (self.directory / "lost").mkdir()
         self.programs.mkdir()
 
     def write_job(self, job: Job) -> None:
@@ -100,7 +114,7 @@ class Cluster:
         number = 0
         while True:
             try:
-                (self.directory / "steps" / str(number)).touch(exist_ok=False)
+                (self.steps_directory / str(number)).touch(exist_ok=False)
             except FileExistsError:
                 number += 1
             else:
@@ -108,12 +122,30 @@ class Cluster:
 
     def steps(self) -> list[str]:
         """Return the numbers of the steps so far."""
-        return [step.name for step in (self.directory / "steps").iterdir()]
+        return [step.name for step in self.steps_directory.iterdir()]
 
-    def forget_steps(self) -> None:
-        """Count steps from 0 again, as in a requeued job."""
-        for step in self.steps():
-            (self.directory / "steps" / step).unlink()
+    def start_over(self) -> None:
+        """Forget the steps, the nodes that died and what failed, for a run of the script."""
+        self.failures.unlink(missing_ok=True)
+        for name in ("steps", "lost"):
+            for file in (self.directory / name).iterdir():
+                file.unlink()
+
+    def lose(self, node: int) -> None:
+        """Note that a node has died."""
+        (self.directory / "lost" / str(node)).touch()
+
+    def is_lost(self, node: int) -> bool:
+        """Tell whether a node has died."""
+        return (self.directory / "lost" / str(node)).exists()
+
+    def hush(self) -> None:
+        """From now on, let nobody tell what else goes wrong: the job is being interrupted."""
+        (self.directory / "quiet").touch()
+
+    def is_quiet(self) -> bool:
+        """Tell whether errors are of no interest any more."""
+        return (self.directory / "quiet").exists()
 
     def _write(self, name: str, text: str) -> None:
         part = self.directory / f".{name}.{os.getpid()}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.batch import say
 from slurmkit.launch.simulate.jobid import port_of
 from slurmkit.launch.simulate.machine import this_machine
 from slurmkit.launch.simulate.paths import check_paths
 from slurmkit.launch.simulate.plan import plan
 from slurmkit.launch.simulate.run import Outcome, simulate
+from slurmkit.launch.simulate.say import say
+from slurmkit.launch.simulate.trouble import Trouble
 from slurmkit.render.script import render
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def simulate_job(
     nodes: int | None = None,
     processes_per_node: int | None = None,
     places: Mapping[FieldPath, Place] | None = None,
+    trouble: Trouble | None = None,
 ) -> Outcome:
     """Run a job's script over pretend nodes here; print what was replaced to standard error.
 
@@ -37,13 +39,17 @@ def simulate_job(
         nodes: number of nodes to pretend; None for the job's own.
         processes_per_node: training processes a node; None for the job's own.
         places: where the job's values were written, for errors.
+        trouble: what goes wrong; nothing, when not given.
 
     Raises:
         SpecError: the job cannot be rendered, or names paths that are not here.
-        SimulationError: no free port, no start directory, or no leave to run anything here.
+        SimulationError: no free port, no start directory, no leave to run anything here, or
+            trouble for a node that the job does not have.
     """
     machine = this_machine(with_gpus=spec.resources.gpus_per_node > 0)
     planned, replacements = plan(spec, nodes, processes_per_node, machine)
+    trouble = trouble or Trouble()
+    trouble.check(planned.resources.nodes)
     check_paths(planned, places or {}, os.environ)
     script = render(planned)
     shape = f"{planned.resources.nodes} nodes x {planned.processes_per_node} processes"
@@ -51,5 +57,13 @@ def simulate_job(
     for replacement in replacements:
         say(f"  {replacement}")
     if planned.world_size > _MANY * machine.cpus:
-        say(f"slow: {planned.world_size} processes on {machine.cpus} CPUs (fewer: --nodes 2)")
-    return simulate(script, machine=machine, port_of=lambda job_id: port_of(planned, job_id))
+        say(
+            f"slow: {planned.world_size} processes on {machine.cpus} CPUs; each imports torch of "
+            "its own (fewer: --nodes 2 --processes-per-node 1)"
+        )
+    return simulate(
+        script,
+        machine=machine,
+        port_of=lambda job_id: port_of(planned, job_id),
+        trouble=trouble,
+    )

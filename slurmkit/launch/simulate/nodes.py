@@ -55,11 +55,18 @@ class Task:
     """Its node's number among those of the job."""
 
 
-def spread(nodes: list[int], tasks: int) -> list[Task]:
-    """Place tasks in blocks, as Slurm does by default; the first nodes get the odd ones."""
-    share, odd = divmod(tasks, len(nodes))
+def spread(nodes: list[int], tasks: int, room: list[int]) -> list[Task] | None:
+    """Place tasks in blocks, as Slurm does by default; None when there is no room for them.
+
+    Each node gets as many as the others, the first ones the odd tasks, as far as its room goes.
+    """
+    counts = [0] * len(nodes)
+    for _ in range(tasks):
+        open_nodes = [index for index, count in enumerate(counts) if count < room[index]]
+        if not open_nodes:
+            return None
+        counts[min(open_nodes, key=counts.__getitem__)] += 1
     placed: list[Task] = []
-    for node_rank, node in enumerate(nodes):
-        for local_rank in range(share + (node_rank < odd)):
-            placed.append(Task(len(placed), local_rank, node_rank, node))
+    for node_rank, (node, count) in enumerate(zip(nodes, counts, strict=True)):
+        placed += [Task(len(placed) + rank, rank, node_rank, node) for rank in range(count)]
     return placed

@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ENDS = re.compile(rb"\r\n|\n|\r")
 _COLOURS = (36, 33, 32, 35, 34, 31)
@@ -44,10 +48,25 @@ class Sink:
 class Stream:
     """One task's standard output or error."""
 
-    def __init__(self, descriptor: int, sink: Sink, label: bytes) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        sink: Sink,
+        label: bytes,
+        listen: Callable[[bytes], bool] = lambda _: True,
+    ) -> None:
+        """Take a stream.
+
+        Args:
+            descriptor: where it can be read.
+            sink: where it goes.
+            label: what leads its lines.
+            listen: is given every line, and says whether it is to be passed on.
+        """
         self.descriptor = descriptor
         self.label = label
         self._sink = sink
+        self._listen = listen
         self._rest = b""
 
     def pass_on(self) -> bool:
@@ -60,5 +79,5 @@ class Stream:
         if self._rest and (not data or len(self._rest) > _LONGEST):
             pieces.append(self._rest)
             self._rest = b""
-        self._sink.write(self, pieces)
+        self._sink.write(self, [piece for piece in pieces if self._listen(piece)])
         return bool(data)

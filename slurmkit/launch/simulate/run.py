@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.allocation import Allocation, read_allocation
-from slurmkit.launch.simulate.batch import CANCELLING, Batch, Ended, say
+from slurmkit.launch.simulate.batch import CANCELLING, Batch, Ended
 from slurmkit.launch.simulate.cluster import Cluster, Job
 from slurmkit.launch.simulate.errors import SimulationError
+from slurmkit.launch.simulate.failures import First, first_failure
 from slurmkit.launch.simulate.jobid import held_job_id
+from slurmkit.launch.simulate.say import say
 from slurmkit.launch.simulate.standins import work_directory, write_standins
+from slurmkit.launch.simulate.trouble import Trouble
 from slurmkit.launch.simulate.variables import batch_variables, cleared
 from slurmkit.launch.simulate.wakeup import signals_in_pipe
 from slurmkit.launch.simulate.warden import guarded
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 
     from slurmkit.launch.simulate.machine import Machine
 
+_STATES = {  # of a job that did not end by itself
+    **{"cancel": "CANCELLED", "interrupt": "CANCELLED", "time limit": "TIMEOUT"},
+    **{"node failure": "NODE_FAIL", "preemption": "PREEMPTED"},
+}
+_REQUEUED_BY_SLURM = ("node failure", "preemption")
 _NO_LIMIT = 365 * 86400  # Slurm, too, gives a job without a limit an end a year away
 
 
@@ -33,21 +41,32 @@ class Outcome:
 
     job_id: int
     state: str
-    """COMPLETED, FAILED, TIMEOUT or CANCELLED, in Slurm's words."""
+    """COMPLETED, FAILED, TIMEOUT, CANCELLED, NODE_FAIL or PREEMPTED, in Slurm's words."""
     code: int
     """The script's exit code."""
     seconds: float
     directory: Path | None
     """The run directory, if the script came so far as to make it."""
+    restarts: int = 0
+    """How often it was requeued."""
+    first: First | None = None
+    """The first rank that failed, in a job that FAILED."""
 
 
-def simulate(script: str, *, machine: Machine, port_of: Callable[[int], int]) -> Outcome:
+def simulate(
+    script: str,
+    *,
+    machine: Machine,
+    port_of: Callable[[int], int],
+    trouble: Trouble | None = None,
+) -> Outcome:
     """Run a batch script over pretend nodes on this machine, to its end.
 
     Args:
         script: the text, as sbatch would get it; its #SBATCH lines say what is allocated.
         machine: whose GPUs the nodes share.
         port_of: the port at which the processes of a job with this id meet.
+        trouble: what goes wrong; nothing, when not given.
 
     Raises:
         SimulationError: no free port, no start directory, or no leave to run anything here.
@@ -66,44 +85,58 @@ def simulate(script: str, *, machine: Machine, port_of: Callable[[int], int]) ->
     ):
         cluster.create()
         (cluster.directory / "slurm_script").write_text(script, encoding="utf-8")
-        ended = _run_until_done(cluster, allocation, machine, job_id, start_directory)
-    return Outcome(
-        job_id,
-        _state(ended),
-        ended.code,
-        time.monotonic() - started,
-        next(iter(_run_directories(start_directory, job_id)), None),
-    )
+        request = _Request(allocation, machine, job_id, start_directory, trouble or Trouble())
+        ended, restarts = _run_until_done(cluster, request)
+        directory = next(iter(_run_directories(start_directory, job_id)), None)
+        state = _state(ended)
+        first = first_failure(cluster, directory) if state == "FAILED" else None
+    seconds = time.monotonic() - started
+    return Outcome(job_id, state, ended.code, seconds, directory, restarts, first)
 
 
-def _run_until_done(
-    cluster: Cluster, allocation: Allocation, machine: Machine, job_id: int, directory: Path
-) -> Ended:
-    """Run the script, again and again while it is requeued."""
+@dataclass(frozen=True)
+class _Request:
+    """What is run."""
+
+    allocation: Allocation
+    machine: Machine
+    job_id: int
+    directory: Path
+    trouble: Trouble
+
+
+def _run_until_done(cluster: Cluster, request: _Request) -> tuple[Ended, int]:
+    """Run the script, again and again while it is requeued; return also how often it was."""
     standins = write_standins(cluster)
     # What this process was started to ignore (nohup), it goes on ignoring.
     heeded = [number for number in CANCELLING if signal.getsignal(number) != signal.SIG_IGN]
     requests = os.open(cluster.requests, os.O_RDWR | os.O_CLOEXEC)
+    command = ["bash", str(cluster.directory / "slurm_script")]
     restarts = 0
     with signals_in_pipe((signal.SIGCHLD, *heeded)) as signals:
         while True:
-            job = _job(allocation, machine, job_id)
-            cluster.write_job(job)
-            cluster.forget_steps()
+            cluster.start_over()
+            job, batch = _next_run(cluster, request, restarts)
             environment = {
                 **cleared(os.environ),
                 **standins,
-                **batch_variables(job, allocation, str(Path.cwd()), restarts),
+                **batch_variables(job, request.allocation, str(Path.cwd()), restarts),
                 **cluster.marker,
             }
-            command = ["bash", str(cluster.directory / "slurm_script")]
-            batch = Batch(cluster, job, allocation.warning)
-            ended = batch.run(command, environment, str(directory), signals, requests)
-            if ended.reason != "requeue":
+            ended = batch.run(command, environment, str(request.directory), signals, requests)
+            if not _runs_again(ended, request.allocation):
                 os.close(requests)
-                return ended
+                return ended, restarts
             restarts += 1
-            say(f"requeued: run {restarts + 1} of the script")
+            appends = request.allocation.appends
+            log = "" if appends else "; without --open-mode=append its log starts anew"
+            say(f"requeued: run {restarts + 1} of the script{log}")
+
+
+def _runs_again(ended: Ended, allocation: Allocation) -> bool:
+    """Tell whether a job comes back: because the script said so, or of Slurm's own accord."""
+    by_slurm = ended.reason in _REQUEUED_BY_SLURM and allocation.requeue
+    return by_slurm or ended.reason == "requeue"
 
 
 def _job(allocation: Allocation, machine: Machine, job_id: int) -> Job:
@@ -113,12 +146,29 @@ def _job(allocation: Allocation, machine: Machine, job_id: int) -> Job:
         id=job_id,
         name=allocation.name,
         nodes=allocation.nodes,
-        cpus_per_node=allocation.cpus_per_node,
-        tasks_per_node=allocation.tasks_per_node,
+        cpus=allocation.cpus_of_nodes,
         gpus=[machine.gpus[node * share : (node + 1) * share] for node in range(allocation.nodes)],
         start=now,
         end=now + (allocation.seconds or _NO_LIMIT),
     )
+
+
+def _next_run(cluster: Cluster, request: _Request, restarts: int) -> tuple[Job, Batch]:
+    """Return a run of the script: the job with its end, and what happens in it.
+
+    A rehearsed signal moves the time limit, so that the signal comes as long before it as the
+    script asked.
+    """
+    job = _job(request.allocation, request.machine, request.job_id)
+    strikes = request.trouble.of_run(restarts)
+    warning = request.allocation.warning
+    near = next((strike for strike in strikes if strike.kind == "signal"), None)
+    if warning and near:
+        strikes.remove(near)
+        warning = replace(warning, signal=near.signal)
+        job = replace(job, end=job.start + near.after + warning.lead)
+    cluster.write_job(job)
+    return job, Batch(cluster, job, warning, strikes, request.trouble.grace)
 
 
 def _run_directories(directory: Path, job_id: int) -> list[Path]:
@@ -126,8 +176,4 @@ def _run_directories(directory: Path, job_id: int) -> list[Path]:
 
 
 def _state(ended: Ended) -> str:
-    if ended.reason in ("cancel", "interrupt"):
-        return "CANCELLED"
-    if ended.reason == "time limit":
-        return "TIMEOUT"
-    return "FAILED" if ended.code else "COMPLETED"
+    return _STATES.get(ended.reason or "", "FAILED" if ended.code else "COMPLETED")

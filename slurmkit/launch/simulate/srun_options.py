@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,23 +11,35 @@ from slurmkit.slurm.hostlist import expand_nodelist
 from slurmkit.slurm.scalars import GrammarError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slurmkit.launch.simulate.cluster import Job
 
 _SHORT = {
     **{"N": "nodes", "n": "ntasks", "c": "cpus-per-task", "w": "nodelist", "D": "chdir"},
     **{"K": "kill-on-bad-exit", "W": "wait", "l": "label", "u": "unbuffered", "J": "job-name"},
+    **{"m": "distribution", "v": "verbose"},
 }
-_FLAGS = {"overlap", "exact", "label", "unbuffered"}
+_FLAGS = {"overlap", "exact", "exclusive", "label", "unbuffered", "verbose"}
 _MAY_HAVE_VALUE = {"kill-on-bad-exit"}
 _HONOURED = {
     *("nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "nodelist", "chdir"),
     *("kill-on-bad-exit", "wait", "export", "gpus-per-node", "gres"),
+    *("overlap", "exact", "exclusive", "distribution", "mpi"),
 }
 _WITHOUT_EFFECT = {  # they share out a node's memory, cores and devices, or name the step
-    *("overlap", "exact", "label", "unbuffered", "job-name", "mem", "mem-per-cpu"),
-    *("cpu-bind", "mem-bind", "gpu-bind", "hint"),
+    *("label", "unbuffered", "verbose", "job-name", "comment", "mem", "mem-per-cpu"),
+    *("cpu-bind", "mem-bind", "gpu-bind", "hint", "threads-per-core", "cpu-freq"),
+    *("acctg-freq", "network", "propagate"),
 }
-_ONLY = {"wait": "0", "export": "ALL"}
+_ONLY = {"wait": "0", "export": "ALL", "mpi": "none"}
+_FROM_VARIABLES = {  # man srun, "INPUT ENVIRONMENT VARIABLES"; the first that is set counts
+    "nodes": ("SLURM_NNODES", "SLURM_JOB_NUM_NODES"),
+    "ntasks": ("SLURM_NTASKS", "SLURM_NPROCS"),
+    "ntasks-per-node": ("SLURM_NTASKS_PER_NODE",),
+    "cpus-per-task": ("SRUN_CPUS_PER_TASK",),
+    "kill-on-bad-exit": ("SLURM_KILL_BAD_EXIT",),
+}
 
 
 class OptionError(ValueError):
@@ -35,12 +48,20 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """What one srun was asked for."""
+    """What one srun was asked for, by its options and by variables."""
 
-    nodes: list[int]
-    """The job's nodes that the step runs on."""
+    nodes: int
+    """On how many nodes the step runs."""
+    named: list[int]
+    """Those of them that --nodelist names."""
     tasks: int
+    tasks_per_node: int | None
+    """What --ntasks-per-node says, where it agrees with the other two."""
     cpus_per_task: int | None
+    exact: bool
+    """Whether the step takes the CPUs of its tasks, and not all of its nodes'."""
+    overlap: bool
+    """Whether it shares CPUs with other steps."""
     directory: str | None
     kill_on_bad_exit: bool
     gpus: bool
@@ -48,8 +69,8 @@ class Options:
     command: list[str] = field(default_factory=list)
 
 
-def read_options(words: list[str], job: Job) -> Options:
-    """Read srun's command line.
+def read_options(words: list[str], job: Job, environment: Mapping[str, str]) -> Options:
+    """Read srun's command line, and the variables that stand in for options.
 
     Raises:
         OptionError: with what is wrong, naming the option.
@@ -58,17 +79,29 @@ def read_options(words: list[str], job: Job) -> Options:
     for name, only in _ONLY.items():
         if given.get(name, only) != only:
             raise OptionError(f"--{name}={given[name]}: a simulation knows --{name}={only} only")
+    if re.split("[:,]", given.get("distribution", "*"))[0] not in ("block", "*"):
+        raise OptionError(
+            f"--distribution={given['distribution']}: a simulation places tasks in blocks only"
+        )
     if not command:
         raise OptionError("No command given to execute.")
-    nodes = _nodes(given, job)
-    per_node = _number(given, "ntasks-per-node") or job.tasks_per_node or 1
-    tasks = _number(given, "ntasks") or len(nodes) * per_node
+    told = {**_inherited(environment), **given}
+    nodes = _most(told) or job.nodes
+    per_node = _number(told, "ntasks-per-node")
+    tasks = _number(told, "ntasks") or nodes * (per_node or 1)
+    nodes = min(nodes, tasks)  # srun warns, and goes on
+    if nodes > job.nodes:
+        raise OptionError(f"Only allocated {job.nodes} nodes asked for {nodes}")
     return Options(
-        nodes=nodes[:tasks],
+        nodes=nodes,
+        named=_named(given, job, nodes),
         tasks=tasks,
-        cpus_per_task=_number(given, "cpus-per-task"),
+        tasks_per_node=per_node if tasks == nodes * (per_node or 0) else None,
+        cpus_per_task=_number(told, "cpus-per-task"),
+        exact=bool({"exact", "exclusive", "cpus-per-task"} & given.keys()),
+        overlap="overlap" in given,
         directory=given.get("chdir"),
-        kill_on_bad_exit=given.get("kill-on-bad-exit", "0") != "0",
+        kill_on_bad_exit=told.get("kill-on-bad-exit", "0") != "0",
         gpus=given.get("gpus-per-node") != "0" and given.get("gres") != "none",
         command=command,
     )
@@ -104,8 +137,23 @@ def _split(words: list[str]) -> tuple[dict[str, str], list[str]]:
     return given, rest
 
 
-def _number(given: dict[str, str], name: str) -> int | None:
-    text = given.get(name)
+def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the options that variables stand in for, among them what sbatch was asked for."""
+    found: dict[str, str] = {}
+    for option, names in _FROM_VARIABLES.items():
+        if value := next((environment[name] for name in names if environment.get(name)), None):
+            found[option] = value
+    return found
+
+
+def _most(told: Mapping[str, str]) -> int | None:
+    """Return the greatest number of nodes that -N allows: of 1-2 it is 2."""
+    least, dash, most = told.get("nodes", "").partition("-")
+    return _number({"nodes": most}, "nodes") if dash and least else _number(told, "nodes")
+
+
+def _number(told: Mapping[str, str], name: str) -> int | None:
+    text = told.get(name)
     if text is None:
         return None
     if not text.isdecimal() or int(text) < 1:
@@ -113,25 +161,19 @@ def _number(given: dict[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _nodes(given: dict[str, str], job: Job) -> list[int]:
-    """Return the nodes of the step: those named, and the first others up to their number."""
+def _named(given: Mapping[str, str], job: Job, count: int) -> list[int]:
+    """Return the nodes that --nodelist names."""
+    if "nodelist" not in given:
+        return []
     everyone = {node_name(index): index for index in range(job.nodes)}
-    named: list[int] = []
-    if "nodelist" in given:
-        try:
-            names = expand_nodelist(given["nodelist"])
-            named = sorted({everyone[name] for name in names})
-        except GrammarError as error:
-            raise OptionError(f"--nodelist: {error}") from None
-        except KeyError as error:
-            raise OptionError(
-                f"--nodelist: {error.args[0]} is none of this job's nodes ({', '.join(everyone)})"
-            ) from None
-    asked = _number(given, "nodes")
-    count = asked or len(named) or min(job.nodes, _number(given, "ntasks") or job.nodes)
-    if count > job.nodes:
-        raise OptionError(f"Only allocated {job.nodes} nodes asked for {count}")
+    try:
+        named = sorted({everyone[name] for name in expand_nodelist(given["nodelist"])})
+    except GrammarError as error:
+        raise OptionError(f"--nodelist: {error}") from None
+    except KeyError as error:
+        raise OptionError(
+            f"--nodelist: {error.args[0]} is none of this job's nodes ({', '.join(everyone)})"
+        ) from None
     if count < len(named):
         raise OptionError(f"--nodes={count} is less than the {len(named)} nodes of --nodelist")
-    others = [index for index in everyone.values() if index not in named]
-    return sorted(named + others[: count - len(named)])
+    return named

@@ -13,14 +13,18 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.nodes import Task, node_name, spread
+from slurmkit.launch.simulate.failures import Failure, RootCause, note
+from slurmkit.launch.simulate.nodes import Task, node_name
 from slurmkit.launch.simulate.output import Sink, Stream
 from slurmkit.launch.simulate.processes import adopt_orphans, find_processes, send
-from slurmkit.launch.simulate.variables import gpu_variables, step_variables, task_variables
+from slurmkit.launch.simulate.variables import step_gpus, step_variables, task_variables
 from slurmkit.launch.simulate.wakeup import read_signals, signals_in_pipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slurmkit.launch.simulate.cluster import Cluster, Job
+    from slurmkit.launch.simulate.placing import Placed
     from slurmkit.launch.simulate.srun_options import Options
 
 KILL_WAIT = 5.0
@@ -36,12 +40,14 @@ _TWICE = 1.0  # seconds between two SIGINTs that mean it
 class Step:
     """The tasks of one srun."""
 
-    def __init__(self, cluster: Cluster, job: Job, options: Options) -> None:
+    def __init__(
+        self, cluster: Cluster, job: Job, options: Options, number: int, placed: Placed
+    ) -> None:
         self._cluster = cluster
         self._job = job
         self._options = options
-        self._number = cluster.next_step()
-        self._tasks = spread(options.nodes, options.tasks)
+        self._number = number
+        self._placed = placed
         self._running: dict[Task, subprocess.Popen[bytes]] = {}
         self._selector = selectors.DefaultSelector()
         self._streams: dict[Stream, int] = {}
@@ -62,7 +68,7 @@ class Step:
         with signals_in_pipe((*_OWN, *_FORWARDED, *_FORCING)) as signals, self._selector:
             self._selector.register(signals, selectors.EVENT_READ)
             self._start_tasks()
-            while self._running or self._streams or len(self._swept) < len(self._options.nodes):
+            while self._running or self._streams or len(self._swept) < len(self._placed.nodes):
                 for key, _ in self._selector.select(self._patience()):
                     if isinstance(key.data, Stream):
                         self._pass_on(key.data)
@@ -76,21 +82,26 @@ class Step:
         sinks = (Sink(1), Sink(2))
         common = {
             **os.environ,
-            **step_variables(self._number, self._tasks, self._options.cpus_per_task),
+            **step_variables(self._number, self._placed.tasks, self._options),
         }
         inputs: list[int] = []
-        for task in self._tasks:
-            gpus = gpu_variables(self._job.gpus[task.node] if self._options.gpus else [])
-            variables = {**common, **gpus, **task_variables(task, self._tasks)}
-            for sink, output in zip(sinks, self._start(task, variables, inputs), strict=True):
-                stream = Stream(output, sink, sink.label(node_name(task.node), task.node))
-                self._streams[stream] = task.node
-                self._selector.register(output, selectors.EVENT_READ, stream)
+        for task in self._placed.tasks:
+            gpus = step_gpus(self._job.gpus[task.node] if self._options.gpus else [])
+            own = task_variables(task, self._placed.tasks, self._placed.cpus[task.node])
+            output, errors = self._start(task, {**common, **gpus, **own}, inputs)
+            labels = [sink.label(node_name(task.node), task.node) for sink in sinks]
+            self._listen(task, Stream(output, sinks[0], labels[0]))
+            reader = self._reader_of_errors(task)
+            self._listen(task, Stream(errors, sinks[1], labels[1], reader))
         if _has_input():
             threading.Thread(target=_feed, args=(inputs,), daemon=True).start()
         else:
             for descriptor in inputs:
                 os.close(descriptor)
+
+    def _listen(self, task: Task, stream: Stream) -> None:
+        self._streams[stream] = task.node
+        self._selector.register(stream.descriptor, selectors.EVENT_READ, stream)
 
     def _start(self, task: Task, variables: dict[str, str], inputs: list[int]) -> tuple[int, int]:
         """Start a task; return where its output and errors can be read."""
@@ -109,12 +120,22 @@ class Step:
                 start_new_session=True,
             )
         except OSError as error:
-            _say(f"error: execve(): {command[0]}: {error.strerror}", "slurmstepd")
+            self._say(f"error: execve(): {command[0]}: {error.strerror}", "slurmstepd")
             self._task_ended(task, 2)  # as of slurmstepd, for a program that is not there
         finally:
             for descriptor in (theirs, out, err):
                 os.close(descriptor)
         return output, errors
+
+    def _reader_of_errors(self, task: Task) -> Callable[[bytes], bool]:
+        """Return what looks at each line of a task's standard error before it is passed on."""
+        cause = RootCause(self._cluster, self._number, task, len(self._placed.tasks))
+
+        def read(line: bytes) -> bool:
+            cause.read(line)
+            return not self._cluster.is_quiet()
+
+        return read
 
     def _pass_on(self, stream: Stream) -> None:
         try:
@@ -134,16 +155,20 @@ class Step:
         if number in _FORWARDED:
             self._signal(number)
         elif number in _FORCING:
-            _say("forcing job termination")
+            self._say("forcing job termination")
             if self._cluster.state() == "RUNNING":  # a job that ends has its grace from slurmd
                 self._signal(signal.SIGKILL)
         elif number == signal.SIGINT and time.monotonic() - self._interrupted_at < _TWICE:
-            _say(f"sending Ctrl-C to StepId={self._name}")
+            self._say(f"sending Ctrl-C to StepId={self._name}")
             self._signal(signal.SIGINT)
             self._abort()
         elif number == signal.SIGINT:
             self._interrupted_at = time.monotonic()
-            _say("interrupt (one more within 1 sec to abort)")
+            self._say("interrupt (one more within 1 sec to abort)")
+
+    def _say(self, text: str, program: str = "srun") -> None:
+        if not self._cluster.is_quiet():
+            print(f"{program}: {text}", file=sys.stderr, flush=True)
 
     def _signal(self, number: int) -> None:
         send(find_processes(self._marker, adopted=True), number)
@@ -161,13 +186,23 @@ class Step:
 
     def _task_ended(self, task: Task, code: int) -> None:
         if code:
-            how = f"Exited with exit code {code}" if code > 0 else signal.strsignal(-code)
-            _say(f"error: {node_name(task.node)}: task {task.rank}: {how}")
-            self._code = max(self._code, code if code > 0 else 128 - code)
-            if self._options.kill_on_bad_exit:
-                self._abort()
+            self._failed(task, code)
         if not any(other.node == task.node for other in self._running):
             self._node_ended[task.node] = time.monotonic()
+
+    def _failed(self, task: Task, code: int) -> None:
+        name, lost = node_name(task.node), self._cluster.is_lost(task.node)
+        how = f"Exited with exit code {code}" if code > 0 else signal.strsignal(-code)
+        self._say(
+            f"error: Node failure on {name}" if lost else f"error: {name}: task {task.rank}: {how}"
+        )
+        self._code = max(self._code, code if code > 0 else 128 - code)
+        if not (lost or self._aborted) and self._cluster.state() == "RUNNING":
+            tasks = len(self._placed.tasks)
+            place = (self._number, task.node, task.rank, tasks)
+            note(self._cluster, Failure(*place, None, code, time.time()))
+        if lost or self._options.kill_on_bad_exit:
+            self._abort()
 
     def _abort(self) -> None:
         """End the step: SIGTERM to all of it, SIGKILL to what is left a while later."""
@@ -176,9 +211,10 @@ class Step:
         self._aborted = True
         if self._running:
             when = datetime.now().isoformat(timespec="seconds")
-            _say(f"Terminating StepId={self._name}")
-            where = node_name(self._options.nodes[0])
-            _say(f"error: *** STEP {self._name} ON {where} CANCELLED AT {when} ***", "slurmstepd")
+            self._say(f"Terminating StepId={self._name}")
+            where = node_name(self._placed.nodes[0])
+            step = f"STEP {self._name} ON {where}"
+            self._say(f"error: *** {step} CANCELLED AT {when} ***", "slurmstepd")
         self._signal(signal.SIGTERM)
         self._kill_at = time.monotonic() + KILL_WAIT
 
@@ -229,7 +265,3 @@ def _feed(pipes: list[int]) -> None:
                 pipes.remove(pipe)
     for pipe in pipes:
         os.close(pipe)
-
-
-def _say(text: str, program: str = "srun") -> None:
-    print(f"{program}: {text}", file=sys.stderr, flush=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.nodes import Task, node_address, node_list, node_name, repeated
+from slurmkit.slurm.scalars import parse_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from slurmkit.launch.simulate.allocation import Allocation
     from slurmkit.launch.simulate.cluster import Job
+    from slurmkit.launch.simulate.srun_options import Options
 
 _PREFIXES = (
     *("SLURM", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SCANCEL_", "SCONTROL_"),  # and SLURMKIT_
@@ -39,14 +42,14 @@ def batch_variables(
 ) -> dict[str, str]:
     """Return what Slurm sets in a batch script, which runs on the job's first node."""
     nodes = node_list(list(range(job.nodes)))
-    count, tasks = str(job.nodes), job.nodes * (job.tasks_per_node or 1)
+    count, tasks = str(job.nodes), allocation.tasks_of_nodes
     variables = {
         "ENVIRONMENT": "BATCH",
         "SLURM_CLUSTER_NAME": "simulate",
-        "SLURM_CPUS_ON_NODE": str(job.cpus_per_node),
+        "SLURM_CPUS_ON_NODE": str(job.cpus[0]),
         "SLURM_GTIDS": "0",
         "SLURM_JOBID": str(job.id),
-        "SLURM_JOB_CPUS_PER_NODE": repeated([job.cpus_per_node] * job.nodes),
+        "SLURM_JOB_CPUS_PER_NODE": repeated(job.cpus),
         "SLURM_JOB_END_TIME": str(job.end),
         "SLURM_JOB_GID": str(os.getgid()),
         "SLURM_JOB_ID": str(job.id),
@@ -56,6 +59,7 @@ def batch_variables(
         "SLURM_JOB_PARTITION": allocation.partition,
         "SLURM_JOB_START_TIME": str(job.start),
         "SLURM_JOB_UID": str(os.getuid()),
+        "SLURM_JOB_USER": _user(),
         "SLURM_LOCALID": "0",
         "SLURM_NNODES": count,
         "SLURM_NODEID": "0",
@@ -63,16 +67,21 @@ def batch_variables(
         "SLURM_PROCID": "0",
         "SLURM_SUBMIT_DIR": submit_directory,
         "SLURM_SUBMIT_HOST": socket.gethostname(),
-        "SLURM_TASKS_PER_NODE": repeated([job.tasks_per_node or 1] * job.nodes),
+        "SLURM_TASKS_PER_NODE": repeated(tasks),
         "SLURM_TOPOLOGY_ADDR": node_name(0),
         "SLURM_TOPOLOGY_ADDR_PATTERN": "node",
         "SLURMD_NODENAME": node_name(0),
     }
-    if job.tasks_per_node:
-        variables["SLURM_NTASKS_PER_NODE"] = str(job.tasks_per_node)
-        variables["SLURM_NTASKS"] = variables["SLURM_NPROCS"] = str(tasks)
+    if allocation.tasks_per_node:
+        variables["SLURM_NTASKS_PER_NODE"] = str(allocation.tasks_per_node)
+    if allocation.tasks_per_node or allocation.tasks:
+        variables["SLURM_NTASKS"] = variables["SLURM_NPROCS"] = str(sum(tasks))
     if allocation.cpus_per_task:
         variables["SLURM_CPUS_PER_TASK"] = str(allocation.cpus_per_task)
+    if megabytes := parse_memory(allocation.memory or "0"):
+        variables["SLURM_MEM_PER_NODE"] = str(megabytes)
+    if job.gpus[0]:
+        variables["SLURM_GPUS_PER_NODE"] = str(len(job.gpus[0]))
     if allocation.account:
         variables["SLURM_JOB_ACCOUNT"] = allocation.account
     if allocation.qos:
@@ -80,6 +89,13 @@ def batch_variables(
     if restarts:
         variables["SLURM_RESTART_COUNT"] = str(restarts)
     return variables | gpu_variables(job.gpus[0])
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under a number that has no name
+        return str(os.getuid())
 
 
 def gpu_variables(gpus: list[str]) -> dict[str, str]:
@@ -91,7 +107,12 @@ def gpu_variables(gpus: list[str]) -> dict[str, str]:
     return variables
 
 
-def step_variables(step: int, tasks: list[Task], cpus_per_task: int | None) -> dict[str, str]:
+def step_gpus(gpus: list[str]) -> dict[str, str]:
+    """Return what Slurm sets in a step where the job has GPUs on that node."""
+    return gpu_variables(gpus) | ({"SLURM_STEP_GPUS": ",".join(gpus)} if gpus else {})
+
+
+def step_variables(step: int, tasks: list[Task], options: Options) -> dict[str, str]:
     """Return what is the same in all tasks of a step."""
     nodes = sorted({task.node for task in tasks})
     per_node = repeated([sum(task.node == node for task in tasks) for node in nodes])
@@ -111,15 +132,18 @@ def step_variables(step: int, tasks: list[Task], cpus_per_task: int | None) -> d
         "SLURM_STEP_TASKS_PER_NODE": per_node,
         "SLURM_TASKS_PER_NODE": per_node,
     }
-    if cpus_per_task:
-        variables["SLURM_CPUS_PER_TASK"] = str(cpus_per_task)
+    if options.cpus_per_task:
+        variables["SLURM_CPUS_PER_TASK"] = str(options.cpus_per_task)
+    if options.tasks_per_node:
+        variables["SLURM_NTASKS_PER_NODE"] = str(options.tasks_per_node)
     return variables
 
 
-def task_variables(task: Task, tasks: list[Task]) -> dict[str, str]:
-    """Return what differs between the tasks of a step."""
+def task_variables(task: Task, tasks: list[Task], cpus: int) -> dict[str, str]:
+    """Return what differs between the tasks of a step, of which this one's node has `cpus`."""
     there = [other.rank for other in tasks if other.node == task.node]
     return {
+        "SLURM_CPUS_ON_NODE": str(cpus),
         "SLURM_GTIDS": ",".join(map(str, there)),
         "SLURM_LOCALID": str(task.local_rank),
         "SLURM_NODEID": str(task.node_rank),
