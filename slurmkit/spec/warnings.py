@@ -44,6 +44,11 @@ def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
     command = spec.entrypoint.command or []
     if len(command) == 1 and " " in command[0].strip():
         found.append(f"entrypoint.command: one program named {command[0]!r}? Write a list of words")
+    if spec.requeue and "node_failure" not in spec.requeue.when:
+        found.append(
+            "requeue.when: leaves out node_failure, but Slurm brings every job that may be requeued "
+            "back from it"
+        )
     if spec.hosts:
         found.append("hosts: for running without Slurm; this version of slurmkit does not")
     if spec.name in ("bash", "interactive"):
