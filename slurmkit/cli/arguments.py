@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,8 +18,22 @@ if TYPE_CHECKING:
 
 
 def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the argument JOB and the options --set and --profile."""
+    """Give a verb the argument JOB and the options --set, --profile and --template."""
+
+    @wraps(function)
+    def verb(*, overrides: tuple[str, ...], template: str | None, **others: Any) -> Any:
+        if template is not None:
+            overrides = (*overrides, f"template={_yaml_text(template)}")
+        return function(overrides=overrides, **others)
+
+    decorated: Callable[..., Any] = verb
     for decorate in (
+        click.option(
+            "--template",
+            metavar="FILE",
+            type=click.Path(),
+            help="Own template of the script; for --set template=FILE.",
+        ),
         click.option(
             "--profile",
             metavar="NAME",
@@ -34,8 +49,15 @@ def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.argument("job", metavar="JOB.yaml", shell_complete=complete_job),
     ):
-        function = decorate(function)
-    return function
+        decorated = decorate(decorated)
+    return decorated
+
+
+def _yaml_text(text: str) -> str:
+    """Write text as YAML that is text, whatever it looks like."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
 
 
 @contextmanager

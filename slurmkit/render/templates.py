@@ -7,30 +7,41 @@ import pickle
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import BytecodeCache, Template
     from jinja2.bccache import Bucket
 
+JOB_TEMPLATE = "job.sbatch.j2"
+
 
 @cache
 def job_template() -> Template:
     """Return the template of the batch script."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(
+    environment = Environment(  # noqa: S701  see `syntax`
         loader=FileSystemLoader(templates_directory()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        comment_start_string="<#",  # {# is bash: ${#nodes[@]}
-        comment_end_string="#>",
-        autoescape=False,  # noqa: S701  bash, not HTML: every value is quoted by `quoting`
         bytecode_cache=_bytecode_cache(),
+        **syntax(),
     )
-    return environment.get_template("job.sbatch.j2")
+    return environment.get_template(JOB_TEMPLATE)
+
+
+def syntax() -> dict[str, Any]:
+    """Return how templates of batch scripts are written, ours and those of users."""
+    from jinja2 import StrictUndefined
+
+    return {
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+        "comment_start_string": "<#",  # {# is bash: ${#nodes[@]}
+        "comment_end_string": "#>",
+        "autoescape": False,  # bash, not HTML: every value is quoted by `quoting`
+    }
 
 
 @cache
