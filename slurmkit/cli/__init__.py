@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import importlib
 
 import click
 
 from slurmkit import __version__
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 VERBS = {
     "init": "Write a first job file, or a profile of this cluster.",
@@ -43,6 +46,8 @@ class Verbs(click.Group):
 
             near = get_close_matches(args[0], VERBS, n=1)
             fix = f"did you mean {near[0]}?" if near else f"verbs are {', '.join(VERBS)}"
+            if args[0].endswith((".yaml", ".yml")):
+                fix = f"did you mean slurmkit validate {args[0]}?"
             ctx.fail(f"no verb {args[0]!r}: {fix}")
         return super().resolve_command(ctx, args)
 
@@ -62,6 +67,12 @@ class Verbs(click.Group):
                 raise
             click.echo(str(error), err=True)
             ctx.exit(2)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise click.ClickException(
+                f"standard output cannot be written: {error.strerror}; free some space"
+            ) from None
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

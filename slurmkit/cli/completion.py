@@ -17,7 +17,10 @@ def complete_job(_: click.Context, __: click.Parameter, begun: str) -> list[Comp
     from click.shell_completion import CompletionItem
 
     folder, slash, name = begun.rpartition("/")
-    place = Path(folder + slash).expanduser()
+    try:
+        place = Path(folder + slash).expanduser()
+    except RuntimeError:  # ~nobody
+        return []
     found = [path.relative_to(place) for pattern in _PATTERNS for path in place.glob(pattern)]
     offered = [
         CompletionItem(f"{folder}{slash}{path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,17 +20,22 @@ def command(job: str, overrides: tuple[str, ...], profile: str | None, output: P
     """
     with late_imports():
         from slurmkit.spec.load import resolve
+        from slurmkit.spec.setup import check_setup
         from slurmkit.spec.warnings import warnings
 
     resolved = resolve(job, overrides=overrides, profile=profile)
+    check_setup(resolved.spec, resolved.places)
     script = render_resolved(resolved)
     warn(warnings(resolved.spec))
-    if output is None:
+    if output is None or str(output) == "-":
         click.echo(script.encode(), nl=False)
         return
     try:
         output.write_text(script, encoding="utf-8")
     except OSError as error:
-        raise click.UsageError(
-            f"-o {output}: {error.strerror}; name a file in a directory that exists"
-        ) from None
+        click.echo(
+            f"Error: -o {output} cannot be written: {error.strerror}; "
+            "name a file in a directory that exists and that you may write to",
+            err=True,
+        )
+        sys.exit(2)

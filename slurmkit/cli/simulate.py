@@ -20,7 +20,7 @@ def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], A
     """Return a callback that reads an option with a function of the module `trouble`."""
 
     def callback(_: click.Context, __: click.Parameter, value: Any) -> Any:
-        if not value:
+        if value is None or value == ():
             return value
         from slurmkit.launch.simulate import trouble
 

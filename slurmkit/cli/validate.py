@@ -25,11 +25,13 @@ def command(
     with late_imports():
         from slurmkit.spec.errors import SpecError
         from slurmkit.spec.load import resolve
+        from slurmkit.spec.setup import check_setup
         from slurmkit.spec.show import show_resolved
         from slurmkit.spec.warnings import warnings
 
     try:
         resolved = resolve(job, overrides=overrides, profile=profile)
+        check_setup(resolved.spec, resolved.places)
         render_resolved(resolved)
     except SpecError as error:
         if not as_json:

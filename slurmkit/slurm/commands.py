@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 PATIENCE = 5.0
 """Seconds. Slurm's own commands wait up to minutes for a controller that is away."""
 
-_NODES = ("sinfo", "--noheader", "--exact", "--format=%P|%a|%l|%s|%D|%c|%G")
+_NODES = ("sinfo", "--noheader", "--exact", "--format=%P|%a|%l|%s|%D|%c|%G|%T")
 _CONFIG = ("scontrol", "show", "config")
 _ASSOCIATIONS = "format=Cluster,Account,DefaultAccount"
 

@@ -85,7 +85,8 @@ def _parse_name(text: str, name: str) -> tuple[list[str], list[list[str]]]:
         literal, bracket, rest = rest.partition("[")
         longest += len(literal)
         if literal and (not is_word(literal, "-_.") or (not literals and literal[0] == "-")):
-            fix = "join the names by commas, without blanks" if " " in text else "mend the name"
+            fix = f"write {','.join(text.replace(',', ' ').split())[:_LONGEST_NAME]}"
+            fix = fix if " " in text else "write letters, digits, -, _ and . only"
             raise GrammarError(text, f"{_EXPECTED}; not {literal[:40]!r}", fix)
         literals.append(literal)
         if not bracket:

@@ -7,6 +7,8 @@ file can exhaust the machine; and nothing recurses in C.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -18,6 +20,8 @@ from slurmkit.spec.errors import Place, Problem, SpecError, shown
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 50
 MAX_NODES = 100_000
+
+_PROGRAM = re.compile(r"#!|(import|from) \w+|#SBATCH")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null")}
@@ -72,6 +76,7 @@ def parse(data: bytes | str, source: str) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source, 1, 1)
+        _refuse_program(text, source)
         what = error.problem or error.context or "not well-formed"
         begin = error.context_mark.line + 1 if error.context_mark else place.line
         if begin != place.line:
@@ -79,6 +84,8 @@ def parse(data: bytes | str, source: str) -> Node | None:
         _fail(f"YAML does not parse: {what}", place, _syntax_fix(what, text, place))
     except yaml.reader.ReaderError:
         _refuse_character(text, source)
+    if not isinstance(builder.root, Mapping):
+        _refuse_program(text, source)
     return builder.root
 
 
@@ -223,6 +230,20 @@ def _refuse_character(text: str, source: str) -> NoReturn:
     )
 
 
+def _refuse_program(text: str, source: str) -> None:
+    """Say so when somebody names the script itself instead of the job file."""
+    match = _PROGRAM.match(text)
+    if match is None:
+        return
+    what = "this is a script, and no job file"
+    if "#SBATCH" in text:
+        what = "this is a batch script, and no job file"
+        fix = f"submit it as it is: `sbatch {shlex.quote(source)}`; or name the job file"
+    else:
+        fix = "name the job file, which names this script: `slurmkit init` writes one"
+    _fail(what, Place(source, 1, 1), fix)
+
+
 def _syntax_fix(what: str, text: str, place: Place) -> str:
     line = "".join(text.splitlines()[place.line - 1 : place.line]) if place.line else ""
     column = place.column or 1
@@ -230,6 +251,12 @@ def _syntax_fix(what: str, text: str, place: Place) -> str:
         return "indent with spaces: YAML does not allow tabs there"
     if line[column - 1 : column] in ("`", "@", "%"):
         return f"put the value in quotes: none begins with {line[column - 1]}"
+    if glued := re.match(r"\s*(?:- )?([A-Za-z_]\w*):(\S.*)", _line_above(text, place)):
+        return f"put a space after the colon above: `{glued[1]}: {glued[2][:60]}`"
+    if "expected ':'" in what or ("mapping values" in what and _no_colon(text, place)):
+        return f"put a colon behind `{_line_above(text, place).strip()[:60]}` in the line above"
+    if "did not find expected key" in what:
+        return "begin this line below the first letter of the one that it belongs with"
     if "mapping values" in what:
         return (
             "put the value in quotes if it contains `: `; "
@@ -242,6 +269,16 @@ def _syntax_fix(what: str, text: str, place: Place) -> str:
     if "flow mapping" in what or "flow sequence" in what:
         return "close the bracket, and put a comma between its entries"
     return "check quotes, brackets and indentation at and just above this line"
+
+
+def _line_above(text: str, place: Place) -> str:
+    """Return the nearest line above that is neither empty nor a comment."""
+    lines = text.splitlines()[: (place.line or 1) - 1]
+    return next((line for line in reversed(lines) if line.strip() and line.strip()[0] != "#"), "")
+
+
+def _no_colon(text: str, place: Place) -> bool:
+    return re.fullmatch(r"\s*[A-Za-z_]\w*\s*", _line_above(text, place)) is not None
 
 
 def _refuse_tag(tag: str, place: Place) -> NoReturn:

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 MOST = 50
 """How many problems are told; nobody reads more."""
 
+_TO_ADD: dict[Path, str] = {
+    ("name",): "name: my-job",
+    ("entrypoint",): "entrypoint: {script: train.py}",
+    ("container", "runtime"): "runtime: pyxis",
+}
+"""What can be pasted for a field that is missing."""
+
 Places = Mapping[Path, Place]
 
 
@@ -66,7 +73,11 @@ def _problems(
         value = None if _may_hold_secrets(path) else value
     elif kind == "missing" and isinstance(path[-1], str):
         below = f" under `{dotted(path[:-1])}:`" if len(path) > 1 else ""
-        what, expected, fix = "is missing", None, f"add `{path[-1]}:`{below}"
+        what, expected, fix = (
+            "is missing",
+            None,
+            f"add `{_TO_ADD.get(path, f'{path[-1]}:')}`{below}",
+        )
     else:
         from slurmkit.spec.types import mismatch
 

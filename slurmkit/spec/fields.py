@@ -16,6 +16,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{env:([^}]*)\}|\$\{env:")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FORMS = "${env:NAME} or ${env:NAME:-default}"
+_JOINED = ("expand_nodelist", "check_name_list")
 _KINDS = {dict: "a mapping", list: "a list", type(None): "null"}
 
 
@@ -136,6 +137,9 @@ def _by_grammar(function: str, what: str) -> Callable[[Any], str]:
     """Make a validator from one of Slurm's grammars, imported when the first value comes."""
 
     def validate(value: Any) -> str:
+        if function in _JOINED and isinstance(value, list) and all(type(v) is str for v in value):
+            joined = ",".join(value)
+            raise problem("a list where text belongs", "text", f"write {joined}")
         text = _line(value)
         from slurmkit.slurm import grammar
 

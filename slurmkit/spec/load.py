@@ -94,8 +94,16 @@ def read_layer(data: bytes | str, source: str, *, may_be_empty: bool = False) ->
         raise SpecError([Problem("the file is empty", Place(source, 1, 1), fix=fix)])
     document.check_bounds(root)
     if not isinstance(root, document.Mapping):
-        what = "no fields, which a job file or profile is made of"
-        raise SpecError([Problem(what, root.place, fix="write lines such as `name: my-job`")])
+        what = "no `field: value` lines, which a job file or profile is made of"
+        raise SpecError(
+            [
+                Problem(
+                    what,
+                    root.place,
+                    fix="write lines such as `name: my-job`, without a dash in front",
+                )
+            ]
+        )
     places: dict[Path, Place] = {}
     return Layer(to_data(root, model_shape(JobSpec), (), places), places)
 
@@ -120,7 +128,8 @@ def _parse_override(text: str) -> Layer:
     place = Place(f"--set {dotted((key,))}")  # without the value, which may be a secret
     if not equals or not all(parts):
         expected = "a dotted key, =, a value: --set resources.nodes=4"
-        raise SpecError([Problem("no key=value", place, expected=expected, fix="write it so")])
+        fix = "put no spaces around =, and quotes around a value with spaces: --set 'name=my job'"
+        raise SpecError([Problem("no key=value", place, expected=expected, fix=fix)])
     try:
         node = document.parse(value, place.source) or document.Scalar(place, "", "plain")
         document.check_bounds(node)

@@ -231,7 +231,9 @@ class JobSpec(Part):
         description="Name of the job, in the queue and of its directory under `runs/`.",
     )
     profile: Line | None = Field(None, description="Profile of the cluster; `none` for no profile.")
-    template: PathText | None = Field(None, description="Own Jinja template; it may run code.")
+    template: PathText | None = Field(
+        None, description="Own Jinja template, whose blocks replace parts of the script."
+    )
     resources: Resources = Field(Resources(), description="What the job asks Slurm for.")
     sbatch: dict[Line, Line] = Field(
         {}, description="Other sbatch options by their long names, such as `switches: 1`."

@@ -8,11 +8,13 @@ _RANKS = {"RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "NODE_RANK"}
 _RANKS |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"}
 _SCRIPT = {"code", "end", "id", "name", "nodes", "number", "out_of_time", "python", "restart"}
 _SCRIPT |= {"signalled", "state", "step", "watch", "agent", "left", "log", "marks", "text"}
-_SCRIPT |= {"inside", "mounts", "pid"}
+_SCRIPT |= {"inside", "mounts", "hook", "file", "files", "moved"}
 
 _MEETING = {"master_addr", "master_port", "main_process_ip", "main_process_port", "same_network"}
 _MEETING |= {"rdzv_backend", "rdzv_endpoint", "rdzv_id", "rdzv_conf", "local_addr", "standalone"}
 _SHAPE = {"nnodes", "nproc_per_node", "node_rank", "num_machines", "num_processes", "machine_rank"}
+_OWN = sorted(_MEETING | _SHAPE | {"max_restarts", "no_python", "module", "signals_to_handle"})
+"""Looked for by their beginnings as well: argparse takes `--nnode` for `--nnodes`."""
 
 
 def reserved(name: str) -> str | None:
@@ -35,6 +37,7 @@ def reserved_option(kind: str, name: str) -> str | None:
         kind: torchrun or accelerate.
         name: long name without dashes in front.
     """
+    name = next((full for full in _OWN if full.startswith(name) and len(name) > 1), name)
     if name in _MEETING:
         return "it follows from the allocation and launcher.rendezvous; drop it"
     if name in _SHAPE:

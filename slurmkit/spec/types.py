@@ -65,7 +65,7 @@ def _fix(kind: str, value: object, expected: str, path: Path) -> str:
     if value is None:
         return f"write {expected}, or leave the key out"
     if kind == "list_type" and isinstance(value, (str, int, float)):
-        text = str(value)
+        text = str(value).rstrip("\n")
         if path[-1:] in (("command",), ("args",)):
             with suppress(ValueError):
                 return f"write {json.dumps(shlex.split(text), ensure_ascii=False)}"
@@ -79,6 +79,17 @@ def _fix(kind: str, value: object, expected: str, path: Path) -> str:
 
 
 def _mapping(value: object, path: Path) -> str:
+    if isinstance(value, str) and (glued := re.fullmatch(r"(\w+):(\S+)", value)):
+        return f"put a space after the colon: `{glued[1]}: {glued[2]}`"
+    if path == ("entrypoint",):
+        script = value if isinstance(value, str) and value.endswith(".py") else "train.py"
+        return f"write `entrypoint: {{script: {script}}}`"
+    if path == ("requeue",):
+        return "leave requeue out" if value is False or value == "no" else "write `requeue: {}`"
+    if path == ("launcher",) and value in ("torchrun", "srun", "accelerate"):
+        return f"write `launcher: {{kind: {value}}}`"
+    if path == ("entrypoint", "config") and isinstance(value, str):
+        return f"write the file's lines here, or instead of config `args: [--config, {value}]`"
     shape = model_shape(JobSpec)
     for part in path:
         shape = shape.below(part)
@@ -91,6 +102,11 @@ def _mapping(value: object, path: Path) -> str:
 
 
 def _number(kind: str, value: object, expected: str) -> str:
+    if kind == "int_type" and isinstance(value, str):
+        if gpus := re.fullmatch(r"(?:gpu:)?([a-z]\w*):(\d+)", value):
+            return f"write {gpus[2]}, and the type as gpu_type: {gpus[1]}"
+        if span := re.fullmatch(r"(\d+)-(\d+)", value):
+            return f"write one number, such as {span[1]}"
     if kind == "int_type" and isinstance(value, float) and value.is_integer() and value < 1e9:
         return f"write {int(value)}"
     if isinstance(value, str) and kind == "bool_type" and value.lower() in _YES_AND_NO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from slurmkit.spec.errors import Path, dotted, nearest
@@ -9,6 +10,7 @@ from slurmkit.spec.model import JobSpec
 from slurmkit.spec.shape import Shape, model_shape
 
 _VERY_LIKE = 0.8
+_VARIABLES = ("env", "envs", "env_vars", "environment_variables", "variables")
 
 
 def fix_unknown(path: Path) -> str:
@@ -18,6 +20,15 @@ def fix_unknown(path: Path) -> str:
     sbatch, then what is spelled a little so.
     """
     job, name = model_shape(JobSpec), str(path[-1])
+    if _plain(name) in _VARIABLES:
+        return "write it as environment.variables"
+    if path[0] == "environment" and len(path) == 2 and name.isupper():
+        return f"write it as environment.variables.{name}"
+    glued = re.fullmatch(r"(\w+):(\S+)", name)
+    if glued:
+        return f"put a space after the colon: `{glued[1]}: {glued[2]}`"
+    if index := re.fullmatch(r"(\w+)\[\d+\]", name):
+        return f"write the whole list: {dotted((*path[:-1], index[1]))}=[…]"
     here = job
     for part in path[:-1]:
         here = here.below(part)

@@ -46,9 +46,11 @@ def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
         found.append(f"entrypoint.command: one program named {command[0]!r}? Write a list of words")
     if spec.requeue and "node_failure" not in spec.requeue.when:
         found.append(
-            "requeue.when: leaves out node_failure, but Slurm brings every job that may be requeued "
-            "back from it"
+            "requeue.when: leaves out node_failure, but from that Slurm itself brings back every "
+            "job that may be requeued"
         )
+    if spec.requeue and spec.requeue.by == "program" and spec.container:
+        found.append("requeue.by: the program calls scontrol, which most images do not have")
     if spec.hosts:
         found.append("hosts: for running without Slurm; this version of slurmkit does not")
     if spec.name in ("bash", "interactive"):
@@ -72,7 +74,6 @@ def missing_paths(spec: JobSpec) -> list[tuple[str, Path]]:
         "environment.venv": spec.environment.venv,
         "environment.python": spec.environment.python,
         "container.image": image if image and image.startswith((".", "/", "~")) else None,
-        "template": spec.template,
     }
     found = []
     for field, text in named.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -97,9 +98,10 @@ ENVIRONMENT = st.builds(
     ),
     PYTHON,
 )
+MOUNT = PATH.filter(lambda path: not re.search(r"[,\s]", path))
 CONTAINER = st.fixed_dictionaries(
     {"runtime": st.sampled_from(["pyxis", "apptainer"]), "image": PATH},
-    optional={"mounts": st.lists(PATH, max_size=2)},
+    optional={"mounts": st.lists(MOUNT, max_size=2)},
 )
 ENTRYPOINT = st.one_of(
     st.fixed_dictionaries(

@@ -86,10 +86,10 @@ def test_unknown_fields(text: str, fix: str) -> None:
         ("resources: {exclusive: 'false'}", "true or false", "write false without quotes"),
         ("resources: {exclusive: 1}", "true or false", "write true or false"),
         ("resources:", "a mapping of fields", "under `resources:`, indented, such as `nodes:`"),
-        ("launcher: srun", "a mapping of fields", "such as `kind:`"),
+        ("launcher: srun", "a mapping of fields", "`launcher: {kind: srun}`"),
         ("launcher: {kind: torch}", "torchrun, srun or accelerate", "did you mean torchrun?"),
         ("launcher: {port: x}", "a whole number or auto", "write a whole number or auto"),
-        ("requeue: true", "a mapping of fields", "such as `when:`"),
+        ("requeue: true", "a mapping of fields", "write `requeue: {}`"),
         ("requeue: {when: [timelimit]}", "time_limit, preemption", "did you mean time_limit?"),
         ("requeue: {lead_time: 10}", "60 or more", "write 60 or more"),
         ("environment: {modules: cuda}", "a list", "write [cuda]"),
@@ -127,9 +127,9 @@ def test_a_price_may_be_a_whole_number() -> None:
 def test_missing_fields() -> None:
     problems = refused("# a comment\ncontainer: {}\n")
     assert [(problem.path, problem.fix) for problem in problems] == [
-        ("name", "add `name:`"),
-        ("entrypoint", "add `entrypoint:`"),
-        ("container.runtime", "add `runtime:` under `container:`"),
+        ("name", "add `name: my-job`"),
+        ("entrypoint", "add `entrypoint: {script: train.py}`"),
+        ("container.runtime", "add `runtime: pyxis` under `container:`"),
         ("container.image", "add `image:` under `container:`"),
     ]
 

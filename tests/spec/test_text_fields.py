@@ -88,7 +88,7 @@ ENV_FIELDS = [
     "entrypoint: {module: m}\nenvironment: {variables: {A: 'T'}}",
     "entrypoint: {module: m}\nenvironment: {venv: 'T'}",
     "entrypoint: {module: m}\nenvironment: {conda: 'T'}",
-    "entrypoint: {module: m}\ncontainer: {runtime: pyxis, image: 'T', mounts: ['T']}",
+    "entrypoint: {module: m}\ncontainer: {runtime: apptainer, image: 'T', mounts: ['T']}",
 ]  # fmt: skip
 TEXT_FIELDS = [
     "resources: {partition: 'T'}", "resources: {account: 'T'}", "resources: {time: 'T'}",

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = "the job's variables, and with them the ranks, out of the container"
 _PROCESSES = "the workers' process ids from the script, which signals them"
+_NETWORK = "the other nodes out of reach"
 _CLOSED = {
-    **dict.fromkeys(("--cleanenv", "-e", "--containall", "-C"), _ENVIRONMENT),
-    **dict.fromkeys(("--pid", "-p"), _PROCESSES),
+    **dict.fromkeys(("--cleanenv", "-e", "--containall", "-C", "--compat"), _ENVIRONMENT),
+    **dict.fromkeys(("--pid", "-p", "--fusemount"), _PROCESSES),
+    **dict.fromkeys(("--net", "-n", "--network", "--netns-path"), _NETWORK),
 }
 _TAKEN = {
     "--container-image": "it is container.image",
@@ -82,7 +84,7 @@ def container(spec: JobSpec) -> Iterator[Contradiction]:
         return
     pyxis = spec.container.runtime == "pyxis"
     for index, option in enumerate(spec.container.options):
-        path, name = ("container", "options", index), option.split("=")[0]
+        path, name = ("container", "options", index), _option_name(option)
         if pyxis and not re.match("--(no-)?container-", option):
             fix = "write options of srun itself under launcher.srun"
             yield Contradiction(
@@ -94,6 +96,15 @@ def container(spec: JobSpec) -> Iterator[Contradiction]:
             what = f"{name} keeps {_CLOSED[name]}"
             yield Contradiction(path, what, "leave it out; --no-home and --no-mount close parts")
     for index, mount in enumerate(spec.container.mounts):
+        path = ("container", "mounts", index)
         if "," in mount:
             fix = "write each mount as an entry of its own; a path with a comma cannot be mounted"
-            yield Contradiction(("container", "mounts", index), "a comma in a mount", fix)
+            yield Contradiction(path, "a comma in a mount", fix)
+        elif pyxis and re.search(r"\s", mount):
+            fix = "mount the directory above it, or make a link without blanks"
+            yield Contradiction(path, "a blank in a mount, at which pyxis would cut it", fix)
+
+
+def _option_name(option: str) -> str:
+    """Return an option without its value: `--bind=/data`, `-B/data`."""
+    return option[:2] if re.match("-[^-]", option) else option.split("=", maxsplit=1)[0]
