@@ -15,13 +15,16 @@ def srun_options(spec: JobSpec) -> list[str]:
     """Return the options that pyxis adds to srun, quoted for bash; none for other runtimes.
 
     The start directory, in which the run directory lies, is mounted at the same path.
-    Source: README of NVIDIA/pyxis, "Usage".
+    Source: args.c of NVIDIA/pyxis.
     """
     container = spec.container
     if container is None or container.runtime != "pyxis":
         return []
+    image = container.image
+    if image.endswith(".sqsh") and not image.startswith(("/", ".", "~", "$")):
+        image = f"./{image}"  # else pyxis asks a registry for it
     return [
-        f"--container-image={quoting.path_word(container.image, 'container.image')}",
+        f"--container-image={quoting.path_word(image, 'container.image')}",
         '--container-mounts="$mounts"',
         '--container-workdir="$PWD"',
         *_options(container),
@@ -31,7 +34,8 @@ def srun_options(spec: JobSpec) -> list[str]:
 def command(spec: JobSpec) -> list[str]:
     """Return the command that starts the container on a node, a line of quoted words each.
 
-    Source: `apptainer help exec`; singularity takes the same options.
+    Newer ones say --cwd for --pwd, and know both; singularity knows --pwd.
+    Source: `apptainer help exec` of 1.4.5.
     """
     container = spec.container
     if container is None or container.runtime == "pyxis":

@@ -21,6 +21,12 @@ def options(spec: JobSpec) -> list[str]:
     return [_option(name, value) for name, value in said.items() if value != "false"]
 
 
+def rendezvous(spec: JobSpec) -> str:
+    """Return the rendezvous; on a single node accelerate has c10d at port 29400 only."""
+    single = spec.launcher.kind == "accelerate" and spec.resources.nodes == 1
+    return "static" if single else spec.launcher.rendezvous
+
+
 def on_cpu(spec: JobSpec) -> bool:
     """Return whether accelerate has to be told that there are no GPUs."""
     return not spec.resources.gpus_per_node and (

@@ -58,7 +58,7 @@ def reference(name: str, default: str | None, field: str) -> str:
     """Write `"${NAME?…}"`, which ends the shell with a clear message when NAME is not set."""
     if default is not None:
         # Within "${…}" bash looks for the partner of a single quote: it goes in quotes of its own.
-        text = _in_double_quotes(default).replace("'", "\"'\"")
+        text = _in_double_quotes(default).replace("'", '"\'"')
         return f'"${{{name}:-{text}}}"'
     message = re.sub(r"[\x00-\x1f\x7f{}']", "_", f"is not set on this node, and {field} reads it")
     return f'"${{{name}?{_in_double_quotes(message)}}}"'

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 
 def render(spec: JobSpec) -> str:
-    """Return the sbatch script of a job. Pure: the same job gives the same bytes.
+    """Return the sbatch script of a job. Pure: the same job and template give the same bytes.
 
     Raises:
-        SpecError: the job asks for what this version cannot render.
+        SpecError: the job asks for what this version cannot render, or its template is wrong.
     """
     _refuse_unsupported(spec)
-    return job_template().render(_context(spec))
+    if spec.template is None:
+        return job_template().render(_context(spec))
+    from slurmkit.render.user_template import render_user_template
+
+    return render_user_template(spec, spec.template, _context(spec))
 
 
 def _context(spec: JobSpec) -> dict[str, Any]:
@@ -35,7 +39,8 @@ def _context(spec: JobSpec) -> dict[str, Any]:
     return {
         "version": __version__,
         "directives": directives.sbatch(spec),
-        "job": entrypoint.verbatim("JOB_YAML", dump_job(spec)),
+        "template": spec.template,
+        "job_yaml": entrypoint.verbatim("JOB_YAML", dump_job(spec)),
         "config": None if config is None else entrypoint.config(config),
         "slug": quoting.word(quoting.slug(spec.name)),
         "name_json": quoting.word(json.dumps(spec.name, ensure_ascii=False)),
@@ -53,7 +58,7 @@ def _context(spec: JobSpec) -> dict[str, Any]:
         "processes": spec.processes_per_node,
         "kind": kind,
         "on_cpu": launcher.on_cpu(spec),
-        "rendezvous": spec.launcher.rendezvous,
+        "rendezvous": launcher.rendezvous(spec),
         "launcher_options": launcher.options(spec),
         "multi_process": spec.world_size > 1,
         "program": entrypoint.program(spec),
@@ -106,7 +111,6 @@ def _path(text: str | None, field: str) -> str | None:
 
 def _refuse_unsupported(spec: JobSpec) -> None:
     later = {
-        "template": (spec.template is not None, "leave it out"),
         "sweep": (bool(spec.sweep), "leave it out, and give the values with --set"),
     }
     what = "this version of slurmkit does not render it yet"

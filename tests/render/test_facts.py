@@ -94,6 +94,94 @@ class TestEveryScript:
         assert '--local-addr="${nodes[SLURM_NODEID]}"' in script(**variant)
 
 
+SRUN = {"launcher": {"kind": "srun"}}
+ACCELERATE = {"launcher": {"kind": "accelerate"}}
+NO_GPUS = {"resources": {"nodes": 2, "processes_per_node": 4, "cpus_per_node": 8}}
+CONFIG = {"launcher": {"kind": "accelerate", "options": {"config_file": "fsdp.yaml"}}}
+C10D_TOO = {"launcher": {"kind": "accelerate", "rendezvous": "c10d"}}
+LAUNCHERS = [
+    *(base | more for base in (SRUN, ACCELERATE) for more in ({}, REQUEUE, NO_GPUS)),
+    *({"launcher": v["launcher"] | RESTARTS["launcher"]} for v in (SRUN, ACCELERATE)),
+    *(CONFIG, C10D_TOO),
+]
+
+
+@pytest.mark.parametrize("variant", LAUNCHERS)
+class TestEveryLauncher:
+    """Holds under srun and accelerate as well."""
+
+    def test_the_launcher_decides_the_tasks_and_their_cpus(self, variant: dict[str, Any]) -> None:
+        text = script(**variant)
+        tasks, cpus = (4, 2) if variant["launcher"]["kind"] == "srun" else (1, 8)
+        assert f"#SBATCH --ntasks-per-node={tasks}\n#SBATCH --cpus-per-task={cpus}\n" in text
+        assert f" --ntasks-per-node={tasks} --cpus-per-task={cpus} " in launches(text)[-1]
+
+    def test_gpus_are_not_bound_to_tasks(self, variant: dict[str, Any]) -> None:
+        assert not re.search("gpus?-per-task|gpu-bind", script(**variant))
+
+    def test_one_dead_task_ends_the_step(self, variant: dict[str, Any]) -> None:
+        assert "--kill-on-bad-exit=1 --wait=0" in launches(script(**variant))[-1]
+
+    def test_ranks_are_read_on_the_node(self, variant: dict[str, Any]) -> None:
+        assert not re.search(
+            r"SLURM_(NODEID|PROCID|LOCALID)(?! is 0)", batch_shell(script(**variant))
+        )
+
+    def test_there_is_one_agent_or_none(self, variant: dict[str, Any]) -> None:
+        text = script(**variant)
+        accelerate = variant["launcher"]["kind"] == "accelerate"
+        assert text.count("-m accelerate.commands.launch") == accelerate
+        assert "torch.distributed.run" not in text
+        assert ("WORLD_SIZE=$SLURM_NTASKS" in text) is not accelerate
+
+
+def test_a_task_of_srun_has_the_names_that_torch_reads() -> None:
+    exported = set(re.findall(r"\b(\w+)=", "".join(re.findall(r"  export .*", script(**SRUN)))))
+    names = {"RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}
+    assert names <= exported
+
+
+@pytest.mark.parametrize(
+    ("launcher", "signal"),
+    [(SRUN, "kill -USR1"), (ACCELERATE, "pkill -USR1 -P"), ({}, "pkill -USR1 -P")],
+    ids=["srun", "accelerate", "torchrun"],
+)
+def test_the_signal_goes_to_the_processes_and_no_agent_dies_of_it(
+    launcher: dict[str, Any], signal: str
+) -> None:
+    text = script(**launcher, **REQUEUE)
+    assert "  trap '' USR1\n" in text
+    assert signal in text
+
+
+def test_a_program_that_requeues_itself_gets_the_signal_and_no_shell_is_in_its_way() -> None:
+    text = script(**SRUN, requeue={"by": "program", "lead_time": 90})
+    assert "#SBATCH --signal=USR1@90\n" in text
+    assert not re.search(r"trap .* USR1\n|scontrol requeue", text)
+    assert "requeue.max_requeues is" in text
+
+
+@pytest.mark.parametrize("variant", [SRUN, ACCELERATE])
+def test_marks_of_preemption_are_counted_by_task(variant: dict[str, Any]) -> None:
+    tasks = "$((SLURM_JOB_NUM_NODES * 4))" if variant is SRUN else "$SLURM_JOB_NUM_NODES"
+    assert f"${{#marks[@]}} -eq {tasks} ]]" in script(**variant, **REQUEUE)
+
+
+def test_accelerate_is_not_left_to_guess() -> None:
+    agent = script(**ACCELERATE)
+    for said in ("--multi_gpu", "--mixed_precision=no", "--dynamo_backend=no", "--same_network"):
+        assert said in agent
+        assert said == "--same_network" or said not in script(**CONFIG), "it overrules the file"
+    assert "ACCELERATE_USE_CPU=true" not in agent
+    assert "ACCELERATE_USE_CPU=true" in script(**ACCELERATE, **NO_GPUS)
+
+
+def test_nodes_that_would_train_alone_fail() -> None:
+    assert "[[ ${WORLD_SIZE:-1} -eq $((SLURM_JOB_NUM_NODES * 4)) ]]" in script(**CONFIG)
+    alone = {"resources": {"nodes": 1, "processes_per_node": 1}}
+    assert "[[ ${WORLD_SIZE:-1}" not in script(**ACCELERATE, **alone)
+
+
 def test_c10d_says_who_hosts_the_store_and_names_the_attempt() -> None:
     text = script(**C10D)
     assert "is_host=$((SLURM_NODEID == 0))" in text

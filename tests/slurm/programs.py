@@ -50,6 +50,20 @@ print("training", flush=True)
 time.sleep(600)
 """
 
+# What a task finds when it starts, as one line of JSON; HELLO comes after it.
+SURROUNDINGS = """
+import json, os, socket
+names = ["RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
+         "OMP_NUM_THREADS", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_CPUS_PER_TASK"]
+print("found", json.dumps({"node": socket.gethostname(), **{n: os.environ[n] for n in names}}),
+      flush=True)
+"""
+
+# Users' own scripts, of jobs/. They know of accelerate, of Lightning, and of nothing else.
+_JOBS = Path(__file__).parents[2] / "jobs"
+ACCELERATE = (_JOBS / "train_accelerate.py").read_text(encoding="utf-8")
+LIGHTNING = (_JOBS / "train_lightning.py").read_text(encoding="utf-8")
+
 
 def write(folder: Path, name: str, text: str) -> Path:
     """Write a program into a folder; return its path."""
