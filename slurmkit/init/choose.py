@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from slurmkit.init.cluster import Cluster, NodeKind, Partition
 
 _SHORT = re.compile("debug|dev|test|interactive|preempt", re.IGNORECASE)
+_SLICE = re.compile(r"\d+g\.\d+gb")  # of a GPU, by NVIDIA's MIG
 _NODES = 2
 _SHOWN = 4
 
@@ -38,13 +39,16 @@ def choose(cluster: Cluster, *, gpus: bool) -> Choice | None:
     if not fitting:
         return None
     best, *others = sorted(fitting, key=lambda part: _rank(part, gpus))
-    kind = max(_kinds(best, gpus), key=lambda kind: (kind.count, sum(kind.gpus.values())))
-    gpu_type, count = _most(kind.gpus.items()) if gpus else ("", 0)
+    kind = max(_kinds(best, gpus), key=lambda kind: (_whole(kind), kind.count, _most(kind)[1]))
+    gpu_type, count = _most(kind) if gpus else ("", 0)
+    nodes = min(_NODES, kind.count, best.max_nodes or _NODES)
+    if gpus and not _whole(kind):  # NCCL joins no slices
+        nodes = count = 1
     types = {other: n for each in best.kinds for other, n in each.gpus.items() if other != gpu_type}
     return Choice(
         partition=best,
         kind=kind,
-        nodes=min(_NODES, kind.count, best.max_nodes or _NODES),
+        nodes=nodes,
         gpu_type=gpu_type or None,
         gpus=count,
         others=tuple(others),
@@ -74,5 +78,12 @@ def _rank(partition: Partition, gpus: bool) -> tuple[bool, bool, bool, int, floa
     )
 
 
-def _most(gpus: Iterable[tuple[str, int]]) -> tuple[str, int]:
-    return max(gpus, key=lambda item: item[1])
+def _whole(kind: NodeKind) -> bool:
+    return any(not _SLICE.search(gpu) for gpu in kind.gpus)
+
+
+def _most(kind: NodeKind) -> tuple[str, int]:
+    """Return the GPU type of which a node has most, and how many; slices of GPUs come last."""
+    return max(
+        kind.gpus.items(), key=lambda item: (not _SLICE.search(item[0]), item[1]), default=("", 0)
+    )

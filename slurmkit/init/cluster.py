@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slurmkit.slurm.grammar import GrammarError, parse_time
 
-_FIELDS = 7
+_FIELDS = 8
+_OUT_OF_USE = re.compile("down|drain|drng|fail|future|inval|unk", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Cluster:
 
 def read_cluster(nodes: str | None, config: str | None, accounts: str | None) -> Cluster | None:
     """Read what `slurmkit.slurm.commands.describe_cluster` gives; None where there is no Slurm."""
-    partitions = _partitions(nodes or "")
+    # In a maintenance all nodes are out of use, and still what there is.
+    partitions = _partitions(nodes or "", _OUT_OF_USE) or _partitions(nodes or "", None)
     if not partitions:
         return None
     settings = _settings(config or "")
@@ -78,18 +80,15 @@ def read_cluster(nodes: str | None, config: str | None, accounts: str | None) ->
     )
 
 
-def _partitions(text: str) -> tuple[Partition, ...]:
+def _partitions(text: str, left_out: re.Pattern[str] | None) -> tuple[Partition, ...]:
+    """Read the partitions that are up, without nodes whose state matches `left_out`."""
     found: dict[str, Partition] = {}
-    for name, up, limit, size, *node in _rows(text):
+    for name, up, limit, size, *node, state in _rows(text):
         kind = _kind(*node)
-        if up != "up" or kind is None:
+        if up != "up" or kind is None or (left_out and left_out.match(state)):
             continue
         plain = name.removesuffix("*")
-        if plain in found:
-            before = found[plain]
-            kinds = (*before.kinds, kind)
-        else:
-            kinds = (kind,)
+        kinds = _added(found[plain].kinds if plain in found else (), kind)
         most = size.rpartition("-")[2]
         found[plain] = Partition(
             name=plain,
@@ -99,6 +98,15 @@ def _partitions(text: str) -> tuple[Partition, ...]:
             kinds=kinds,
         )
     return tuple(found.values())
+
+
+def _added(kinds: tuple[NodeKind, ...], kind: NodeKind) -> tuple[NodeKind, ...]:
+    """Add nodes to the kinds of a partition: sinfo has a line for each state that nodes are in."""
+    alike = [old for old in kinds if (old.cpus, old.gpus) == (kind.cpus, kind.gpus)]
+    if not alike:
+        return (*kinds, kind)
+    more = replace(kind, count=kind.count + alike[0].count)
+    return tuple(more if old is alike[0] else old for old in kinds)
 
 
 def _rows(text: str) -> Iterator[list[str]]:
@@ -142,7 +150,8 @@ def _settings(text: str) -> dict[str, str]:
 def _accounts(text: str, cluster: str | None) -> tuple[str, ...]:
     default, found = "", []
     for line in text.splitlines():
-        place, account, *rest = line.split("|")
+        place, _, text_of_account = line.partition("|")
+        account, *rest = text_of_account.split("|")
         if account and (cluster is None or place in ("", cluster)):
             default = rest[0] if rest else default
             found.append(account)

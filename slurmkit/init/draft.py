@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from slurmkit.init.choose import choose, list_partitions
+from slurmkit.init.choose import Choice, choose, list_partitions
 from slurmkit.init.cluster import Cluster
 from slurmkit.init.gallery import STARTS, fill
 from slurmkit.init.place import Place
-from slurmkit.init.resources import cpu_resources, gpu_resources, where
+from slurmkit.init.resources import cpu_resources, gpu_resources, shorter, where
+from slurmkit.slurm.grammar import parse_time
 
 _COUNTS_GPUS = ("select/cons_tres", None)
 """How nodes are selected where Slurm takes --gpus-per-node; None is not known."""
@@ -52,8 +53,15 @@ def draft_job(
         "nodes": choice.nodes if choice else 2,
         "processes": choice.gpus if choice else 4,
         "runtime": runtime,
+        "lead_time": _lead_time(start.time, choice),
     }
     return fill(template, values)
+
+
+def _lead_time(time: str, choice: Choice | None) -> int:
+    """Return the seconds to save in: a quarter of a short job, five minutes of a long one."""
+    seconds = parse_time(shorter(time, choice.partition.time_limit if choice else None)) or 0
+    return max(60, min(300, seconds // 4))
 
 
 def draft_profile(cluster: Cluster) -> str:

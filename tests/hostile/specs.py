@@ -83,19 +83,18 @@ _LAUNCHER = _optional(
         max_size=2,
     ),
 )
-_MOUNT = some.PATH.filter(lambda path: "," not in path)
 _CONTAINER = st.one_of(
     st.fixed_dictionaries(
         {"runtime": st.just("pyxis"), "image": some.PATH},
         optional={
-            "mounts": st.lists(_MOUNT, max_size=2),
+            "mounts": st.lists(some.MOUNT, max_size=2),
             "options": st.lists(some.NODE_TEXT.map("--container-x=".__add__), max_size=2),
         },
     ),
     st.fixed_dictionaries(
         {"runtime": _choice("apptainer", "singularity"), "image": some.PATH},
         optional={
-            "mounts": st.lists(_MOUNT, max_size=2),
+            "mounts": st.lists(some.MOUNT, max_size=2),
             "options": st.lists(some.NODE_TEXT.map("--x=".__add__), max_size=2),
         },
     ),

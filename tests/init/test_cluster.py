@@ -55,14 +55,15 @@ def test_a_limit_that_is_none() -> None:
     assert (partition.kinds[0].count, partition.kinds[0].cpus) == (40, 64)
 
 
-@pytest.mark.parametrize("nodes", [None, "", "slurm_load_partitions: error\n", "a|b\n", "|" * 6])
+@pytest.mark.parametrize("nodes", [None, "", "slurm_load_partitions: error\n", "a|b\n", "|" * 7])
 def test_without_slurm(nodes: str | None) -> None:
     assert read_cluster(nodes, None, None) is None
 
 
 def test_text_that_nobody_meant() -> None:
-    text = "p*|up|n/a|n/a|x|1|gpu:1\np\x1b[0m|up|1:00|1-2|2|8|gpu:1\nq|up|n/a|n/a|2|8|gpu:1\n"
-    found = read_cluster(text, "nonsense", "a|b|c|d\n||\n")
+    rows = ["p*|up|n/a|n/a|x|1", "p\x1b[0m|up|1:00|1-2|2|8", "q|up|n/a|n/a|2|8"]
+    text = "".join(f"{row}|gpu:1|idle\n" for row in rows)
+    found = read_cluster(text, "nonsense", "a|b|c|d\n||\n\nnonsense\n")
     assert found is not None
     assert [part.name for part in found.partitions] == ["q"]
     assert found.partitions[0].time_limit is None
@@ -95,6 +96,28 @@ def test_a_single_node_is_all_that_is_asked_for() -> None:
 
 
 def test_long_lists_are_cut() -> None:
-    lines = "".join(f"p{i}|up|1:00:00|1-infinite|4|8|(null)\n" for i in range(9))
+    lines = "".join(f"p{i}|up|1:00:00|1-infinite|4|8|(null)|idle\n" for i in range(9))
     shown = list_partitions(clusters.cluster(lines).partitions)
     assert shown == "p0 (1:00:00), p1 (1:00:00), p2 (1:00:00), p3 (1:00:00), …"
+
+
+def test_nodes_that_are_out_of_use_do_not_count() -> None:
+    rows = ("4|8|gpu:a100:4|idle", "3|8|gpu:a100:4|mixed", "9|8|gpu:a100:4|drained*")
+    text = "".join(f"main*|up|1:00:00|1-infinite|{row}\n" for row in rows)
+    (partition,) = clusters.cluster(text).partitions
+    assert [kind.count for kind in partition.kinds] == [7]
+    (in_maintenance,) = clusters.cluster(text.splitlines()[2] + "\n").partitions
+    assert in_maintenance.kinds[0].count == 9
+
+
+@pytest.mark.parametrize(
+    ("gres", "chosen"),
+    [
+        ("gpu:a100_1g.5gb:28,gpu:a100:2", (2, "a100", 2)),
+        ("gpu:1g.10gb:14,gpu:3g.40gb:4", (1, "1g.10gb", 1)),
+    ],
+)
+def test_a_slice_of_a_gpu_is_no_gpu(gres: str, chosen: tuple[int, str, int]) -> None:
+    choice = choose(clusters.cluster(f"main*|up|1:00:00|1-infinite|4|8|{gres}|idle\n"), gpus=True)
+    assert choice is not None
+    assert (choice.nodes, choice.gpu_type, choice.gpus) == chosen

@@ -32,7 +32,7 @@ def test_the_users_own_formats_change_nothing(
     monkeypatch.setenv("SINFO_FORMAT", "%N")
     nodes, config, accounts = describe_cluster("me")
     assert nodes is not None
-    assert nodes.endswith("--format=%P|%a|%l|%s|%D|%c|%G unset C\n")
+    assert nodes.endswith("--format=%P|%a|%l|%s|%D|%c|%G|%T unset C\n")
     assert config is not None
     assert "show config" in config
     assert accounts is not None

@@ -110,7 +110,7 @@ def test_a_short_partition_shortens_the_job() -> None:
 
 
 def test_names_that_yaml_takes_for_something_else() -> None:
-    lines = "no|up|1:00:00|1-2|2|8|gpu:1e3:4\n"
+    lines = "no|up|1:00:00|1-2|2|8|gpu:1e3:4|idle\n"
     place = Place("# 010", "my: script.py", None, "it's #1", None, True)
     spec = job(draft_job("torchrun", clusters.cluster(lines), place))
     assert (spec.resources.partition, spec.resources.gpu_type) == ("no", "1e3")
@@ -168,9 +168,17 @@ def test_a_profile_reads() -> None:
     ("config", "request_by"), [(None, "gpus-per-node"), ("SelectType = select/linear\n", "gres")]
 )
 def test_a_profile_of_a_cluster_that_says_little(config: str | None, request_by: str) -> None:
-    cluster = read_cluster("batch|up|infinite|1-infinite|4|8|gpu:2\n", config, None)
+    cluster = read_cluster("batch|up|infinite|1-infinite|4|8|gpu:2|idle\n", config, None)
     assert cluster is not None
     Path("own.yaml").write_text(draft_profile(cluster))
     Path("job.yaml").write_text("name: x\nentrypoint: {module: m}\n")
     site = resolve("job.yaml", profile="./own.yaml").spec.site
     assert (site.slurm_version, site.gpu_types, site.gpu_request) == (None, {}, request_by)
+
+
+@pytest.mark.parametrize("template", ["requeue", "lightning"])
+def test_a_short_partition_gets_a_shorter_lead_time(template: str) -> None:
+    text = draft_job(
+        template, clusters.cluster("main*|up|5:00|1-infinite|4|8|gpu:4|idle\n"), Place("x")
+    )
+    assert "lead_time: 75" in text

@@ -96,7 +96,7 @@ def _cpus(found: _Changes, spec: JobSpec, nodes: int, processes: int, machine: M
     asked = spec.resources.cpus_per_node
     if asked is None:
         return
-    share = min(asked, max(machine.cpus // nodes, processes))
+    share = max(processes, min(asked, machine.cpus // nodes))
     found.tell("CPUs a node", asked, share)
     found.set("resources", cpus_per_node=share)
 
