@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from slurmkit.render.templates import templates_directory
+from slurmkit.render.templates import syntax, templates_directory
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,20 +53,12 @@ def fill(name: str, values: Mapping[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader
 
     from slurmkit.init.resources import line, scalar
 
-    environment = Environment(
-        loader=FileSystemLoader(templates_directory() / "init"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        comment_start_string="<#",
-        comment_end_string="#>",
-        autoescape=False,  # noqa: S701  YAML, not HTML: values pass through `scalar`
-    )
+    loader = FileSystemLoader(templates_directory() / "init")
+    environment = Environment(loader=loader, **syntax())  # noqa: S701  see `syntax`
     environment.filters["yaml"] = scalar
     environment.globals["line"] = line
     return environment

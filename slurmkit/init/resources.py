@@ -34,7 +34,7 @@ def gpu_resources(choice: Choice | None, time: str) -> list[str]:
         return [
             line("nodes", 2),
             line("gpus_per_node", _GPUS, "as many as a node of your cluster has; a process each"),
-            line("cpus_per_node", 32, "as many as a node has, shared by its processes"),
+            line("cpus_per_node", 32, "as many as a node has; take it out where a profile says"),
             line("memory_per_node", 0, "all of a node's memory"),
             _time(time, None),
         ]

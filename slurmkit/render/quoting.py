@@ -41,7 +41,10 @@ def node_word(text: str, field: str) -> str:
     """
     if "${" not in text:
         return word(text)
-    return "".join(_piece(*part, field) for part in references(text))
+    return "".join(
+        word(literal) if name is None else reference(name, default, field)
+        for literal, name, default in references(text)
+    )
 
 
 def path_word(text: str, field: str) -> str:
@@ -92,10 +95,6 @@ def slug(name: str) -> str:
     """Make a directory's name from a job's name: letters, digits, `.`, `_` and `-`."""
     text = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     return text.encode()[:120].decode(errors="ignore") or "job"
-
-
-def _piece(literal: str, name: str | None, default: str | None, field: str) -> str:
-    return word(literal) if name is None else reference(name, default, field)
 
 
 def _in_double_quotes(text: str) -> str:

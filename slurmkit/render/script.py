@@ -110,14 +110,7 @@ def _path(text: str | None, field: str) -> str | None:
 
 
 def _refuse_unsupported(spec: JobSpec) -> None:
-    later = {
-        "sweep": (bool(spec.sweep), "leave it out, and give the values with --set"),
-    }
-    what = "this version of slurmkit does not render it yet"
-    problems = [
-        Problem(what, Place("render"), field, fix=fix)
-        for field, (asked, fix) in later.items()
-        if asked
-    ]
-    if problems:
-        raise SpecError(problems)
+    if spec.sweep:
+        what = "this version of slurmkit does not render it yet"
+        fix = "leave it out, and give the values with --set"
+        raise SpecError([Problem(what, Place("render"), "sweep", fix=fix)])

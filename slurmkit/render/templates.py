@@ -30,7 +30,7 @@ def job_template() -> Template:
 
 
 def syntax() -> dict[str, Any]:
-    """Return how templates of batch scripts are written, ours and those of users."""
+    """Return how templates are written: of batch scripts and job files, ours and those of users."""
     from jinja2 import StrictUndefined
 
     return {
@@ -40,7 +40,7 @@ def syntax() -> dict[str, Any]:
         "keep_trailing_newline": True,
         "comment_start_string": "<#",  # {# is bash: ${#nodes[@]}
         "comment_end_string": "#>",
-        "autoescape": False,  # bash, not HTML: every value is quoted by `quoting`
+        "autoescape": False,  # bash or YAML, not HTML: every value is quoted for it
     }
 
 

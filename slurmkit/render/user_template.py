@@ -192,9 +192,7 @@ def _check_directives(script: str, context: dict[str, Any], main: Path) -> None:
     for line in script.split("\n"):
         bare = line.strip()
         above = above and (not bare or bare.startswith("#"))
-        if not line.startswith("#SBATCH" if not above else (" ", "\t", "#SBATCH")):
-            continue
-        if not bare.startswith("#SBATCH") or (above and line.startswith("#SBATCH")):
+        if not bare.startswith("#SBATCH") or line[0] not in (" \t" if above else "#"):
             continue
         if data[line] > 0:
             data[line] -= 1

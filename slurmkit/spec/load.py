@@ -24,6 +24,9 @@ from slurmkit.spec.shape import model_shape, to_data
 INTERPRETER = Place("the Python that runs slurmkit")
 
 
+_OWN_DATA = ("entrypoint", "config")
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """Plain data from one source, and the place of every value in it."""
@@ -198,7 +201,7 @@ def _merge_all(layers: list[Layer]) -> Layer:
                 raise SpecError([Problem("a list has no keys", place, dotted(path), fix=fix)])
             if not isinstance(below, Mapping):
                 places[path] = place
-        data = _merge(data, layer.data)
+        data = _merge(data, layer.data, ())
         places.update(layer.places)
     return Layer(data, places)
 
@@ -209,7 +212,14 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-def _merge(below: Any, above: Any) -> Any:
-    if isinstance(below, dict) and isinstance(above, Mapping):
-        return {**below, **{key: _merge(below.get(key), value) for key, value in above.items()}}
-    return above
+def _merge(below: Any, above: Any, path: Path) -> Any:
+    """Lay `above` over `below`; a null drops what is below, but in the program's own data."""
+    if not isinstance(below, dict) or not isinstance(above, Mapping):
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None and key in below and (*path, key)[:2] != _OWN_DATA:
+            del merged[key]
+        else:
+            merged[key] = _merge(below.get(key), value, (*path, key))
+    return merged

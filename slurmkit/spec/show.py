@@ -25,7 +25,7 @@ def show_resolved(resolved: Resolved) -> str:
         if value is _MAPPING:
             lines.append(f"{indent}{key}:")
             continue
-        origin = _origin(path, resolved)
+        origin = str(resolved.places.get(path, "default"))
         if derived and path == ("resources", "processes_per_node"):
             origin = "one a GPU" if resources["gpus_per_node"] else "default"
         text = f"{indent}{key}: {_flow(value)}"
@@ -61,8 +61,3 @@ def _flow(value: Any) -> str:
 def _character(character: str) -> str:
     """Escape what does not print, as YAML does."""
     return character if character.isprintable() else f"\\U{ord(character):08x}"
-
-
-def _origin(path: Path, resolved: Resolved) -> str:
-    place = resolved.places.get(path)
-    return str(place) if place else "default"

@@ -36,12 +36,8 @@ _EXPECTED = {
     "too_long": "a list of two numbers",
 }
 _YES_AND_NO = {
-    "yes": "true",
-    "on": "true",
-    "y": "true",
-    "no": "false",
-    "off": "false",
-    "n": "false",
+    **dict.fromkeys(("yes", "on", "y"), "true"),
+    **dict.fromkeys(("no", "off", "n"), "false"),
 }
 _WORD = re.compile(r"[A-Za-z0-9_./@=+][A-Za-z0-9_./@=+-]*\Z")
 

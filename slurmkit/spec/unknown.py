@@ -10,6 +10,11 @@ from slurmkit.spec.model import JobSpec
 from slurmkit.spec.shape import Shape, model_shape
 
 _VERY_LIKE = 0.8
+_MEANT = {
+    ("launcher", "type"): "did you mean kind?",
+    ("resources", "mem"): "write it as resources.memory_per_node",
+    ("resources", "memory"): "write it as resources.memory_per_node",
+}
 _VARIABLES = ("env", "envs", "env_vars", "environment_variables", "variables")
 
 
@@ -20,6 +25,8 @@ def fix_unknown(path: Path) -> str:
     sbatch, then what is spelled a little so.
     """
     job, name = model_shape(JobSpec), str(path[-1])
+    if meant := _MEANT.get((str(path[0]) if len(path) > 1 else "", _plain(name))):
+        return meant
     if _plain(name) in _VARIABLES:
         return "write it as environment.variables"
     if path[0] == "environment" and len(path) == 2 and name.isupper():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmkit.spec.errors import shown
 from slurmkit.spec.fields import references
 from slurmkit.spec.secret import secret_name, secret_value
 
@@ -27,7 +31,19 @@ def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
         if _tells_a_secret(name, value)
     ]
     if paths:
-        found += [f"{field}: {path} does not exist here" for field, path in missing_paths(spec)]
+        found += [
+            f"{field}: {path if str(path).isprintable() else shown(str(path))} does not exist here"
+            for field, path in missing_paths(spec)
+        ]
+        found += [
+            f"environment.pass: {name} is not set here; the job fails if sbatch does not hand it on"
+            for name in spec.environment.pass_
+            if name not in os.environ
+        ]
+    found += [
+        f"{field}: {shown(text)} is literal; read on the node would be ${{env:{name}}}"
+        for field, text, name in _shell_variables(spec)
+    ]
     resources = spec.resources
     if resources.gpus_per_node > spec.processes_per_node:
         idle = resources.gpus_per_node - spec.processes_per_node
@@ -60,6 +76,18 @@ def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
     if spec.preflight:
         found.append("preflight: this version of slurmkit does not run preflight checks")
     return found
+
+
+def _shell_variables(spec: JobSpec) -> Iterator[tuple[str, str, str]]:
+    """Find `$NAME` and `${NAME}`, as people write them who come from a script."""
+    entry, environment = spec.entrypoint, spec.environment
+    texts = {f"entrypoint.args[{index}]": text for index, text in enumerate(entry.args)}
+    texts |= {f"environment.variables.{name}": text for name, text in environment.variables.items()}
+    texts |= {"environment.venv": environment.venv or "", "entrypoint.script": entry.script or ""}
+    for field, text in texts.items():
+        # Who writes ${env:…} beside it knows the difference.
+        if "${env:" not in text and (match := re.search(r"(?<!\$)\$\{?([A-Z_][A-Z0-9_]*)", text)):
+            yield field, text, match[1]
 
 
 def missing_paths(spec: JobSpec) -> list[tuple[str, Path]]:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.cluster import SlurmCluster
-from tests.testbed.install import reason_missing
+from tests.slurm.conftest import slurm
 
-
-@pytest.fixture(scope="session")
-def slurm() -> Iterator[SlurmCluster]:
-    """Two nodes under a real Slurm, for all the docs."""
-    if reason := reason_missing():
-        if os.environ.get("SLURMKIT_REQUIRE_SLURM") == "1":
-            pytest.fail(f"SLURMKIT_REQUIRE_SLURM=1, and {reason}")
-        pytest.skip(reason)
-    with SlurmCluster() as cluster:
-        yield cluster
+__all__ = ["slurm"]
 
 
 @pytest.fixture(scope="session")

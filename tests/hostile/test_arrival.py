@@ -17,9 +17,10 @@ from slurmkit.spec.load import load
 from slurmkit.spec.model import Entrypoint
 from tests.hostile.specs import Data
 from tests.hostile.texts import HOSTILE_TEXTS, encodable
-from tests.render.test_arrival import Machine
+from tests.render.test_arrival import Machine, machine
 from tests.spec.strategies import CONFIG, NODE_TEXT
 
+__all__ = ["machine"]
 GIVEN = 'it\'s "q" $(touch RAN) `touch RAN` ${x} \\ \n é'
 """The value of a variable that is set where the job runs."""
 
@@ -33,11 +34,6 @@ _TEXTS = st.one_of(
          "${env:GIVEN:-x}${env:EMPTY:-$HOME}", "${env:EMPTY}", '"${env:GIVEN}"', "${env:NOT:-\\}"]
     ),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return Machine(tmp_path_factory.mktemp("machine"))
 
 
 @st.composite

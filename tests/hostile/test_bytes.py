@@ -165,6 +165,7 @@ def validate(*words: str, data: bytes = BASE) -> Result:
     assert result.exit_code in (0, 2), result.output
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert "Traceback" not in result.output
+    assert result.stdout == ""
     if result.exit_code == 2:
         assert result.stderr.startswith(PLACES), result.stderr
     if not result.stderr.startswith("Usage: "):

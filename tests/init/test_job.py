@@ -118,7 +118,7 @@ def test_names_that_yaml_takes_for_something_else() -> None:
     assert spec.environment.venv == "it's #1"
 
 
-def test_a_profile_of_the_cluster_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_of_the_cluster_is_used() -> None:
     text = draft_job("torchrun", clusters.mixed(), PLACES["empty"], profile="big")
     Path("profiles").mkdir()
     Path("profiles/big.yaml").write_text(draft_profile(clusters.mixed()))

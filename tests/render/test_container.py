@@ -126,3 +126,19 @@ def test_gpus_are_handed_into_the_container(
 def test_pyxis_takes_a_file_for_a_file(image: str, word: str) -> None:
     spec = JobSpec.model_validate({"name": "n", **job("pyxis", image=image)})
     assert f"--container-image={word} \\\n" in render(spec)
+
+
+def test_without_conda_in_the_image_the_job_does_not_run_under_another_python(
+    host: Machine,
+) -> None:
+    job_ = {**job("apptainer"), "environment": {"conda": "train"}}
+    with pytest.raises(AssertionError, match="no conda in the container"):
+        host.run(job_, CONDA_EXE="/host/conda")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_master_is_the_jobs_and_not_the_images(host: Machine, runtime: str) -> None:
+    path = f"{host.bin}:/usr/bin:/bin"
+    runtimes.write_image(host.folder / "image", path, MASTER_ADDR="other", MASTER_PORT="61000")
+    got = run(host, job(runtime))["environment"]
+    assert (got["MASTER_ADDR"], got["MASTER_PORT"]) == ("localhost", "15007")

@@ -235,3 +235,11 @@ def test_length_does_not_grow_with_the_job() -> None:
 def test_rendering_is_pure() -> None:
     spec = JobSpec.model_validate({"name": "pure", "entrypoint": {"module": "m"}, **REQUEUE})
     assert len({render(spec) for _ in range(5)}) == 1
+
+
+def test_on_a_single_node_accelerate_meets_at_the_jobs_port() -> None:
+    # Its c10d takes 29400 there, whatever it is told.
+    job = {"launcher": {"kind": "accelerate", "rendezvous": "c10d"}}
+    text = script(**job, resources={"nodes": 1, "gpus_per_node": 2})
+    assert "--rdzv_backend=static" in text
+    assert "--rdzv_backend=c10d" not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,3 +92,46 @@ def test_the_agent_outlives_usr1_and_the_worker_hears_it(machine: Machine) -> No
     assert log.splitlines() == ["ready", "last words"]
     assert events[-1]["event"] == "ended"
     assert events[-1]["code"] == 0
+
+
+FUNCTION = re.compile(r"^(\w+)\(\) \{\n.*?^\}\n", re.M | re.S)
+
+
+def function(name: str, **job: Any) -> str:
+    """Return a function of the script of a job that requeues itself."""
+    base = {"name": "f", "entrypoint": {"module": "m"}, "requeue": {"lead_time": 60}}
+    text = render(JobSpec.model_validate({**base, **job}))
+    return next(found[0] for found in FUNCTION.finditer(text) if found[1] == name)
+
+
+@pytest.mark.parametrize("kind", ["srun", "torchrun"])
+def test_where_no_process_is_known_the_signal_takes_the_other_way(
+    tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "events").mkdir()
+    code = function("slurmkit_signal", launcher={"kind": kind}) + "slurmkit_signal"
+    environment = {"SLURMKIT_RUN_DIR": str(tmp_path), "SLURMKIT_ATTEMPT": "0", "SLURM_NODEID": "0"}
+    ran = subprocess.run(
+        ["bash", "-c", code], check=False, capture_output=True, env={**os.environ, **environment}
+    )
+    assert ran.returncode != 0, "the script then signals the whole step"
+
+
+@pytest.mark.parametrize(("moved", "ended"), [("now + 1 hour", ""), ("N/A", "1")])
+def test_a_time_limit_that_was_moved_counts(tmp_path: Path, moved: str, ended: str) -> None:
+    code = f"""
+    event() {{ :; }}
+    timeout() {{ shift; "$@"; }}
+    srun() {{ :; }}
+    squeue() {{ if [[ $1 == -h ]]; then date -d '{moved}' 2> /dev/null || echo '{moved}'; fi; }}
+    signalled='' out_of_time='' watch='' step=$$ SLURM_JOB_ID=7
+    SLURM_JOB_NUM_NODES=1 SLURMKIT_END_TIME=$(($(date +%s) - 60))
+    trap 'out_of_time=1' USR2
+    {function("on_signal")}
+    on_signal
+    for ((i = 0; i < 25; i++)); do sleep 0.1; done
+    kill "$watch"
+    echo "out of time: $out_of_time"
+    """
+    ran = subprocess.run(["bash", "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout == f"out of time: {ended}\n", ran.stderr

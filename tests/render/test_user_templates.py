@@ -109,7 +109,7 @@ def test_an_epilogue_hides_no_failure() -> None:
     assert "FAILED with exit code 7" in ran.stderr
 
 
-def test_values_arrive_quoted(tmp_path: Path) -> None:
+def test_values_arrive_quoted() -> None:
     text = 'printf "%s|" {{ job.name | quote }} {{ job.resources.nodes | quote }} {{ world_size }}'
     line = re.findall(r"^printf .*\|\" .*$", script_of(block("preflight", text)), re.M)[0]
     ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
@@ -182,7 +182,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_templates_are_refused(tmp_path: Path, text: str) -> None:
+def test_hostile_templates_are_refused(text: str) -> None:
     Path("../secret").write_text("secret")
     Path("link").symlink_to("/etc/passwd")
     Path("folder").symlink_to("..")

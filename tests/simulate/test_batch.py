@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from slurmkit.launch.simulate.errors import SimulationError
+from slurmkit.launch.simulate.jobid import held_job_id
 from tests.simulate.simulation import NODES, Done, Running, processes_of, simulate, until
 
 STOPPABLE = (
@@ -173,12 +176,7 @@ def test_two_at_once_keep_apart(tmp_path: Path) -> None:
     assert first.stdout.splitlines()[0] != second.stdout.splitlines()[0]
 
 
-def test_a_port_that_another_holds_is_not_taken(tmp_path: Path) -> None:
-    import socket
-
-    from slurmkit.launch.simulate.errors import SimulationError
-    from slurmkit.launch.simulate.jobid import held_job_id
-
+def test_a_port_that_another_holds_is_not_taken() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -195,9 +193,7 @@ def test_a_port_that_another_holds_is_not_taken(tmp_path: Path) -> None:
         assert next(ports, None) is None
 
 
-def test_a_used_run_directory_is_not_used_again(tmp_path: Path) -> None:
-    from slurmkit.launch.simulate.jobid import held_job_id
-
+def test_a_used_run_directory_is_not_used_again() -> None:
     seen: list[int] = []
 
     def is_used(job_id: int) -> bool:

@@ -35,7 +35,6 @@ def slurmkit(
 
 
 def test_all_reduce_over_two_nodes_of_two_processes(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     job = str(ROOT / "jobs" / "all_reduce.yaml")
     done = slurmkit(tmp_path, "simulate", job)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,7 +52,6 @@ def test_all_reduce_over_two_nodes_of_two_processes(tmp_path: Path) -> None:
 
 
 def test_a_failed_job_ends_with_1_and_says_its_own_code_and_logs(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     job = PROBE.format(command="[bash, -c, 'echo out; exit 5']")
     done = slurmkit(tmp_path, "simulate", "-", "--nodes", "1", "--procs-per-node=1", text=job)
     assert done.returncode == 1
@@ -68,7 +66,6 @@ def test_a_failed_job_ends_with_1_and_says_its_own_code_and_logs(tmp_path: Path)
 
 
 def test_the_first_to_fail_is_named_among_many(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     fail = "((RANK == 3)) && kill -9 $$; sleep 60"
     done = slurmkit(
         tmp_path,
@@ -79,7 +76,6 @@ def test_the_first_to_fail_is_named_among_many(tmp_path: Path) -> None:
 
 
 def test_a_dead_node_and_the_run_after_it(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     job = PROBE.format(
         command="[bash, -c, '((SLURMKIT_ATTEMPT)) && exec echo again; touch up$RANK; sleep 99']"
     )
@@ -93,7 +89,6 @@ def test_a_dead_node_and_the_run_after_it(tmp_path: Path) -> None:
 
 
 def test_a_crash_is_restarted_with_another_port(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     crash = "echo port $MASTER_PORT; ((SLURMKIT_ATTEMPT)) || { ((RANK == 1)) && exit 7; sleep 99; }"
     job = PROBE.format(command=f"[bash, -c, '{crash}']") + "launcher: {restarts: 1}\n"
     done = slurmkit(tmp_path, "simulate", "-", text=job)
@@ -102,7 +97,6 @@ def test_a_crash_is_restarted_with_another_port(tmp_path: Path) -> None:
 
 
 def test_a_job_saves_before_its_time_limit_and_is_requeued(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     (tmp_path / "train.py").write_text(
         "import os, pathlib, signal, sys, time\n"
         "told = []\n"

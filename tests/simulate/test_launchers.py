@@ -34,7 +34,6 @@ def simulate(
 
 @pytest.mark.proof
 def test_srun_starts_one_task_a_process(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     done = simulate(tmp_path, programs.SURROUNDINGS + programs.HELLO, "srun")
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.findall(r"^node(\d) \| \[rank(\d)\] found (.*)$", done.stdout, re.M)

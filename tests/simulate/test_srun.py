@@ -132,9 +132,7 @@ def test_what_a_task_leaves_behind_is_killed(tmp_path: Path) -> None:
     )
     *started, code = done.stdout.splitlines()
     assert code == "code 0"
-    hidden = [
-        line.split()[2] for line in started
-    ]  # in their environment is nothing to know them by
+    hidden = [line.split()[2] for line in started]  # their environment tells nothing
     assert len(hidden) == 2
     until(lambda: not any(Path(f"/proc/{process}").exists() for process in hidden), seconds=2)
     assert processes_of(tmp_path / "scratch") == []

@@ -6,7 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-from tests.simulate.simulation import simulate
+from tests.simulate.simulation import NODES, simulate
 
 DUMP = 'env -0 > "$PWD"/batch.env; srun bash -c \'env -0 > "$PWD/task$SLURM_PROCID.env"\''
 
@@ -17,7 +17,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def test_the_batch_script_and_its_tasks(tmp_path: Path) -> None:
-    done = simulate(tmp_path, DUMP, directives=_directives("--time=30", "--account=us"))
+    done = simulate(tmp_path, DUMP, directives=NODES + "#SBATCH --time=30 --account=us\n")
     assert done.outcome["state"] == "COMPLETED", done.stderr
     batch = read(tmp_path / "batch.env")
     job_id = str(done.outcome["job_id"])
@@ -68,7 +68,9 @@ def test_the_batch_script_and_its_tasks(tmp_path: Path) -> None:
 
 
 def test_gpus_are_shared_out(tmp_path: Path) -> None:
-    done = simulate(tmp_path, DUMP, directives=_directives("--gpus-per-node=2"), gpus=list("0123"))
+    done = simulate(
+        tmp_path, DUMP, directives=NODES + "#SBATCH --gpus-per-node=2\n", gpus=list("0123")
+    )
     assert done.outcome["state"] == "COMPLETED", done.stderr
     assert read(tmp_path / "batch.env")["SLURM_GPUS_ON_NODE"] == "2"
     for rank, gpus in ((0, "0,1"), (1, "2,3")):
@@ -94,8 +96,3 @@ def test_an_outer_job_and_torchrun_leave_nothing(tmp_path: Path) -> None:
     assert batch["SLURM_PROCID"] == "0"
     assert not (outer.keys() - {"SLURM_PROCID"}) & batch.keys()
     assert batch["KEPT"] == "a\nb"
-
-
-def _directives(*more: str) -> str:
-    options = "--job-name=demo --nodes=2 --ntasks-per-node=1 --cpus-per-task=2"
-    return f"#SBATCH {options} {' '.join(more)}\n"

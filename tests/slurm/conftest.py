@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.testbed.cluster import SlurmCluster
 from tests.testbed.install import reason_missing
+from tests.testbed.left_out import leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -36,11 +36,9 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[SlurmCluster]:
-    """Two nodes under a real Slurm, for the whole run; idle at the start of every test."""
+    """Two nodes under a real Slurm, for the whole run."""
     if reason := reason_missing():
-        if os.environ.get("SLURMKIT_REQUIRE_SLURM") == "1":
-            pytest.fail(f"SLURMKIT_REQUIRE_SLURM=1, and {reason}")
-        pytest.skip(reason)
+        leave_out(reason)
     with SlurmCluster() as cluster:
         yield cluster
 

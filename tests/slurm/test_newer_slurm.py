@@ -6,7 +6,6 @@ whose root directory is a Debian laid into a folder; see `tests/testbed/debian.p
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +48,7 @@ from tests.slurm_language import test_against_slurm as against
 from tests.testbed.cluster import SlurmCluster
 from tests.testbed.debian import lay_out
 from tests.testbed.install import CannotInstallError, reason_missing
+from tests.testbed.left_out import leave_out
 from tests.testbed.root import reason_unusable
 
 __all__ = [
@@ -103,9 +103,7 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[SlurmCluster]:
     except CannotInstallError as error:
         reason = str(error)
     if reason:
-        if os.environ.get("SLURMKIT_REQUIRE_SLURM") == "1":
-            pytest.fail(f"SLURMKIT_REQUIRE_SLURM=1, and {reason}")
-        pytest.skip(f"newer Slurm left out: {reason}")
+        leave_out(f"newer Slurm left out: {reason}")
     with SlurmCluster(root=root) as cluster:
         yield cluster
 

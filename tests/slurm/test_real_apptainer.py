@@ -6,7 +6,6 @@ Its image is made of empty folders, over which this machine's /usr is mounted.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 

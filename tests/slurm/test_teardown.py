@@ -127,9 +127,7 @@ def test_two_beds_do_not_meet(slurm: SlurmCluster) -> None:
         slurm.wait(mine, "RUNNING")
 
 
-def test_a_bed_that_cannot_come_up_says_why_and_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_bed_that_cannot_come_up_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     state = tmp_path / f"{'long' * 30}-path"  # longer than a socket's address may be
     with pytest.raises(BedError, match=r"munged on login.*exit code"):
         bed.start_bed(state, 2, os.getpid())

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from slurmkit.slurm.grammar import GrammarError, expand_nodelist, parse_memory, parse_time
 from slurmkit.slurm.options import TOOLS, Tool, check_option, load_options
 from slurmkit.slurm.scalars import parse_version
+from tests.testbed.left_out import leave_out
 
 from .test_hostlist import GOOD as GOOD_NODELISTS
 from .test_scalars import BAD_MEMORY, BAD_TIMES, MEMORY, TIMES
@@ -33,11 +35,8 @@ LIBRARIES = (
 )
 
 
-def _missing(what: str) -> None:
-    message = f"{what} is not installed: nothing to compare with"
-    if os.environ.get("SLURMKIT_REQUIRE_SLURM") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
+def _missing(what: str) -> NoReturn:
+    leave_out(f"{what} is not installed: nothing to compare with")
 
 
 @pytest.fixture(scope="module")

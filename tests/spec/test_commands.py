@@ -102,31 +102,6 @@ def test_standard_input() -> None:
         assert ("<stdin>:3:13" in ran.stderr) == (code == 2)
 
 
-BYTES = st.one_of(
-    st.binary(max_size=200),
-    st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.lists(st.sampled_from([*b"{}[]:,-?&*!|>'\"%@`#\n\t ~<\\=.", *b"abc019"]), max_size=80).map(
-        bytes
-    ),
-    st.tuples(st.binary(max_size=60), st.integers(0, 30)).map(
-        lambda cut: BASE.encode()[: cut[1]] + cut[0] + BASE.encode()[cut[1] :]
-    ),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(BYTES)
-def test_no_bytes_cause_a_traceback(data: bytes) -> None:
-    run("render", job=data)
-
-
-@pytest.mark.proof
-@settings(max_examples=5_000, deadline=None)
-@given(BYTES)
-def test_very_many_bytes_cause_no_traceback(data: bytes) -> None:
-    run("render", job=data)
-
-
 def _structures() -> st.SearchStrategy[Any]:
     """Data under the keys that a job knows, and now and then under others."""
     anything = st.recursive(
@@ -175,9 +150,3 @@ def test_no_structure_beside_a_good_job_causes_a_traceback(data: Any) -> None:
 @given(STRUCTURES)
 def test_very_many_structures_cause_no_traceback(data: Any) -> None:
     _render({"name": "x", "entrypoint": {"module": "m"}, **data})
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.text(max_size=30) | st.builds("{}={}".format, TEXT, TEXT), max_size=3))
-def test_no_set_causes_a_traceback(overrides: list[str]) -> None:
-    run("render", *(f"--set={text}" for text in overrides))

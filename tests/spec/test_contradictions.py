@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from slurmkit.render.templates import templates_directory
+from slurmkit.spec.reserved import reserved
 from tests.spec.jobs import BASE, job, refused, the_problem
 
 PROGRAM = "name: x\nentrypoint: "
@@ -125,17 +127,12 @@ def test_contradictions_are_told_together_in_the_order_of_the_file() -> None:
     "name", ["SLURM_JOB_ID", "SLURMKIT_RUN_DIR", "MASTER_ADDR", "RANK", "UID", "code", "SRUN_X"]
 )
 def test_variables_that_something_else_sets_are_refused(name: str) -> None:
-    from slurmkit.spec.reserved import reserved
-
     assert reserved(name)
     assert not reserved(f"MY_{name}")
 
 
 def test_the_scripts_own_names_are_all_reserved() -> None:
     """A user's variable of that name would be overwritten, and exported so."""
-    from slurmkit.render.templates import templates_directory
-    from slurmkit.spec.reserved import reserved
-
     templates = [*templates_directory().glob("*.j2"), *templates_directory().glob("launch/*.j2")]
     text = "".join(path.read_text() for path in templates)
     assigned = set(re.findall(r"(?:^|[\s({&])([a-z_]+)=", text)) | set(

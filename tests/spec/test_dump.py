@@ -116,7 +116,7 @@ def test_shared_parts_are_written_out() -> None:
     assert "&" not in dump_yaml({"x": part, "y": part})
 
 
-def test_the_pure_python_dumper_writes_the_same(tmp_path: Path) -> None:
+def test_the_pure_python_dumper_writes_the_same() -> None:
     program = (
         "import sys, yaml\n"
         "if sys.argv[1] == 'python': del yaml.CSafeDumper\n"

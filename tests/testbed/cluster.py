@@ -15,7 +15,6 @@ from tests.testbed.warden import log_tails
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from types import TracebackType
     from typing import IO
 
     Word = str | Path
@@ -43,12 +42,7 @@ class SlurmCluster:
         self._bed = start_bed(new_state(), self._node_count, os.getpid(), self._root)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Take it down completely."""
         if self._bed is not None:
             stop_bed(self._bed)
@@ -59,7 +53,6 @@ class SlurmCluster:
         """Use a cluster that is up already, as by `make slurm-up`."""
         cluster = cls()
         cluster._bed = find_bed(state)
-        cluster._node_count = cluster._bed.layout.node_count
         return cluster
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROGRAMS = {
     "slurmctld": "slurmctld",
@@ -94,7 +94,7 @@ def install_packages(packages: list[str]) -> None:
         )
     print(f"Installing {' '.join(packages)} with apt-get; no service is started.", file=sys.stderr)
     if _unknown(packages) or not _apt_install(packages):
-        _apt(["update"], check=False)
+        _apt(["update"])
         if unknown := _unknown(packages):
             raise CannotInstallError(f"apt-get knows no package {' '.join(unknown)} here")
         if not _apt_install(packages):
@@ -115,13 +115,13 @@ def _apt_install(packages: list[str]) -> bool:
     # --no-remove: mariadb-server would otherwise push out a MySQL that is in use here.
     arguments = ["install", "--yes", "--no-install-recommends", "--no-remove", *packages]
     with _no_services() as prefix:
-        return _apt(arguments, prefix, check=False)
+        return _apt(arguments, prefix)
 
 
-def _apt(arguments: list[str], prefix: list[str] | None = None, *, check: bool) -> bool:
-    command = [*(prefix or []), "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", *arguments]
+def _apt(arguments: list[str], prefix: Sequence[str] = ()) -> bool:
+    command = [*prefix, "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=check)
+    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
     return done.returncode == 0
 
 

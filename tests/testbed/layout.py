@@ -69,11 +69,6 @@ class Layout:
         """The login host's network namespace as a file, for nodes to plug their cable in."""
         return self.state / "login.network"
 
-    @property
-    def lock(self) -> Path:
-        """Locked as long as the bed's warden lives; by that a dead bed is known."""
-        return self.state / "lock"
-
     def gpu(self, index: int) -> Path:
         """The device file of a pretend GPU."""
         return self.state / "dev" / f"gpu{index}"

@@ -57,7 +57,7 @@ def ask(layout: Layout, *command: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def call(layout: Layout, *command: object) -> str:
+def call(layout: Layout, *command: object) -> None:
     """Run a command of the set-up; a failure stops the bed."""
     done = ask(layout, *command)
     if done.returncode != 0:
@@ -65,7 +65,6 @@ def call(layout: Layout, *command: object) -> str:
         raise BedError(
             f"`{words}` exited {done.returncode}: {(done.stderr or done.stdout).strip()}"
         )
-    return done.stdout
 
 
 @dataclass(frozen=True)

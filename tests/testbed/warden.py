@@ -70,11 +70,6 @@ def log_tails(layout: Layout, lines: int = 15) -> str:
     return "\n".join(tails)
 
 
-def owner_handle(owner: int) -> int | None:
-    """Get a handle that turns readable when the owner ends, and knows it from a later process."""
-    return os.pidfd_open(owner) if owner else None
-
-
 def stop_host(login: subprocess.Popen[str]) -> None:
     """End the login host, and with it the nodes; return when none of their processes is left."""
     assert login.stdin is not None
@@ -89,7 +84,7 @@ def stop_host(login: subprocess.Popen[str]) -> None:
 def keep(layout: Layout, owner: int) -> None:
     """Bring the bed up and stay until it has to end."""
     config.write_all(layout)
-    handle = owner_handle(owner)
+    handle = os.pidfd_open(owner) if owner else None  # readable when the owner has ended
     # Should this process be killed, the host dies with it.
     login = start_host(layout, LOGIN, ("setpriv", "--pdeathsig", "KILL", "--"))
     try:

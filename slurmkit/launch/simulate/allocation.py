@@ -28,29 +28,31 @@ class TimeWarning:
     """Seconds before the end."""
     batch_only: bool
     """Only the batch shell gets it; otherwise only the steps do."""
+    rehearsed: bool = False
+    """Whether `--signal` moved it here."""
 
 
 @dataclass(frozen=True)
 class Allocation:
     """The parts of a request that a simulation takes notice of."""
 
-    name: str = "sbatch"
-    nodes: int = 1
-    tasks: int | None = None
-    tasks_per_node: int | None = None
-    cpus_per_task: int | None = None
-    gpus_per_node: int = 0
-    memory: str | None = None
+    name: str
+    nodes: int
+    tasks: int | None
+    tasks_per_node: int | None
+    cpus_per_task: int | None
+    gpus_per_node: int
+    memory: str | None
     """A node's, as it was asked for."""
-    seconds: int | None = None
-    warning: TimeWarning | None = None
-    directory: str | None = None
-    partition: str = PARTITION
-    account: str | None = None
-    qos: str | None = None
-    requeue: bool = True
+    seconds: int | None
+    warning: TimeWarning | None
+    directory: str | None
+    partition: str
+    account: str | None
+    qos: str | None
+    requeue: bool
     """Whether Slurm may run the job again; without a word from the script it may (JobRequeue=1)."""
-    appends: bool = False
+    appends: bool
     """Whether the log of a requeued job goes on where it was (--open-mode=append)."""
 
     @property
@@ -132,14 +134,11 @@ def _warning(text: str | None) -> TimeWarning | None:
     match = _SIGNAL.fullmatch(text or "")
     if match is None:
         return None
-    number = match["name"].upper()
+    name = match["name"].upper()
     try:
-        found = Signals(int(number)) if number.isdigit() else Signals[_long(number)]
+        long = f"SIG{name.removeprefix('SIG')}"
+        found = Signals(int(name)) if name.isdigit() else Signals[long]
     except (KeyError, ValueError):
         raise SimulationError(f"--signal={text}: no such signal; sbatch refuses it, too") from None
     lead = int(match["lead"] or _DEFAULT_LEAD)
     return TimeWarning(found, lead, "B" in (match["flags"] or "").upper())
-
-
-def _long(name: str) -> str:
-    return f"SIG{name.removeprefix('SIG')}"

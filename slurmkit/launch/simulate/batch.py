@@ -14,7 +14,7 @@ from slurmkit.launch.simulate.nodes import node_name
 from slurmkit.launch.simulate.processes import find_processes, kill_all, send
 from slurmkit.launch.simulate.say import say
 from slurmkit.launch.simulate.step import KILL_WAIT
-from slurmkit.launch.simulate.wakeup import read_signals
+from slurmkit.launch.simulate.wakeup import CANCELLING, read_signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from slurmkit.launch.simulate.cluster import Cluster, Job
     from slurmkit.launch.simulate.trouble import Strike
 
-CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals to the simulation that cancel the job; a second one kills it."""
 _LAST_WORDS = 1.0  # seconds for what the script leaves behind to write what it holds
 
 
@@ -47,8 +45,8 @@ class Batch:
         cluster: Cluster,
         job: Job,
         warning: TimeWarning | None,
-        strikes: Sequence[Strike] = (),
-        grace: int = 0,
+        strikes: Sequence[Strike],
+        grace: int,
     ) -> None:
         """Take what happens in this run.
 
@@ -101,6 +99,8 @@ class Batch:
                 self._interrupt(read_signals(signals))
             self._keep_time(script.pid)
         self._wait_for_rest(signals)
+        if self._warning and self._warning.rehearsed:
+            say("--signal: was not sent, this run of the script had ended before")
         for strike in self._strikes:
             say(f"{strike}: did not strike, this run of the script had ended before")
         code = script.returncode

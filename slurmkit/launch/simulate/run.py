@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.allocation import Allocation, read_allocation
-from slurmkit.launch.simulate.batch import CANCELLING, Batch, Ended
+from slurmkit.launch.simulate.batch import Batch, Ended
 from slurmkit.launch.simulate.cluster import Cluster, Job
 from slurmkit.launch.simulate.errors import SimulationError
 from slurmkit.launch.simulate.failures import First, first_failure
 from slurmkit.launch.simulate.jobid import held_job_id
 from slurmkit.launch.simulate.say import say
 from slurmkit.launch.simulate.standins import work_directory, write_standins
-from slurmkit.launch.simulate.trouble import Trouble
 from slurmkit.launch.simulate.variables import batch_variables, cleared
-from slurmkit.launch.simulate.wakeup import signals_in_pipe
+from slurmkit.launch.simulate.wakeup import CANCELLING, signals_in_pipe
 from slurmkit.launch.simulate.warden import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slurmkit.launch.simulate.machine import Machine
+    from slurmkit.launch.simulate.trouble import Trouble
 
 _STATES = {  # of a job that did not end by itself
     **{"cancel": "CANCELLED", "interrupt": "CANCELLED", "time limit": "TIMEOUT"},
@@ -58,7 +58,7 @@ def simulate(
     *,
     machine: Machine,
     port_of: Callable[[int], int],
-    trouble: Trouble | None = None,
+    trouble: Trouble,
 ) -> Outcome:
     """Run a batch script over pretend nodes on this machine, to its end.
 
@@ -66,7 +66,7 @@ def simulate(
         script: the text, as sbatch would get it; its #SBATCH lines say what is allocated.
         machine: whose GPUs the nodes share.
         port_of: the port at which the processes of a job with this id meet.
-        trouble: what goes wrong; nothing, when not given.
+        trouble: what goes wrong.
 
     Raises:
         SimulationError: no free port, no start directory, or no leave to run anything here.
@@ -85,7 +85,7 @@ def simulate(
     ):
         cluster.create()
         (cluster.directory / "slurm_script").write_text(script, encoding="utf-8")
-        request = _Request(allocation, machine, job_id, start_directory, trouble or Trouble())
+        request = _Request(allocation, machine, job_id, start_directory, trouble)
         ended, restarts = _run_until_done(cluster, request)
         directory = next(iter(_run_directories(start_directory, job_id)), None)
         state = _state(ended)
@@ -165,7 +165,7 @@ def _next_run(cluster: Cluster, request: _Request, restarts: int) -> tuple[Job, 
     near = next((strike for strike in strikes if strike.kind == "signal"), None)
     if warning and near:
         strikes.remove(near)
-        warning = replace(warning, signal=near.signal)
+        warning = replace(warning, signal=near.signal, rehearsed=True)
         job = replace(job, end=job.start + near.after + warning.lead)
     cluster.write_job(job)
     return job, Batch(cluster, job, warning, strikes, request.trouble.grace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.nodes import node_name
@@ -66,7 +66,7 @@ class Options:
     kill_on_bad_exit: bool
     gpus: bool
     """Whether the step sees the job's GPUs."""
-    command: list[str] = field(default_factory=list)
+    command: list[str]
 
 
 def read_options(words: list[str], job: Job, environment: Mapping[str, str]) -> Options:

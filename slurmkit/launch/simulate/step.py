@@ -198,8 +198,7 @@ class Step:
         )
         self._code = max(self._code, code if code > 0 else 128 - code)
         if not (lost or self._aborted) and self._cluster.state() == "RUNNING":
-            tasks = len(self._placed.tasks)
-            place = (self._number, task.node, task.rank, tasks)
+            place = (self._number, task.node, task.rank, len(self._placed.tasks))
             note(self._cluster, Failure(*place, None, code, time.time()))
         if lost or self._options.kill_on_bad_exit:
             self._abort()

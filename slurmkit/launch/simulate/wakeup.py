@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals to the simulation that cancel the job; a second one kills it."""
+
 
 @contextlib.contextmanager
 def signals_in_pipe(numbers: Iterable[int]) -> Iterator[int]:

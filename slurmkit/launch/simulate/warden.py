@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 from slurmkit.launch.simulate.cluster import Cluster
 from slurmkit.launch.simulate.processes import kill_all
 from slurmkit.launch.simulate.standins import python_command
+from slurmkit.launch.simulate.wakeup import CANCELLING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_SIGNALS_FOR_THE_SIMULATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
@@ -47,7 +46,7 @@ def guarded(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[None]:
 
 def main() -> None:
     """Wait for the end, then clear up."""
-    for number in _SIGNALS_FOR_THE_SIMULATION:
+    for number in CANCELLING:  # they are for the simulation
         signal.signal(number, signal.SIG_IGN)
     cluster = Cluster(Path(sys.argv[1]))
     while os.read(0, 1):
