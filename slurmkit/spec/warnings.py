@@ -99,8 +99,8 @@ def missing_paths(spec: JobSpec) -> list[tuple[str, Path]]:
     image = spec.container.image if spec.container else None
     named = {
         "entrypoint.script": spec.entrypoint.script,
-        "environment.venv": spec.environment.venv,
-        "environment.python": spec.environment.python,
+        "environment.venv": None if spec.container else spec.environment.venv,
+        "environment.python": None if spec.container else spec.environment.python,
         "container.image": image if image and image.startswith((".", "/", "~")) else None,
     }
     found = []

@@ -67,7 +67,7 @@ def test_a_virtual_environment_here(tmp_path: Path) -> None:
 
 
 def test_an_active_environment_that_is_not_slurmkits_own(tmp_path: Path) -> None:
-    assert look_around(tmp_path, {"VIRTUAL_ENV": "/work/env"}).venv == "/work/env"
+    assert look_around(tmp_path, {"VIRTUAL_ENV": "/opt/env"}).venv == "/opt/env"
     assert look_around(tmp_path, {"VIRTUAL_ENV": sys.prefix}).venv is None
     conda = {"CONDA_PREFIX": str(tmp_path), "CONDA_DEFAULT_ENV": "train"}
     assert look_around(tmp_path, conda).conda == "train"

@@ -139,6 +139,7 @@ def test_without_conda_in_the_image_the_job_does_not_run_under_another_python(
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_master_is_the_jobs_and_not_the_images(host: Machine, runtime: str) -> None:
     path = f"{host.bin}:/usr/bin:/bin"
-    runtimes.write_image(host.folder / "image", path, MASTER_ADDR="other", MASTER_PORT="61000")
-    got = run(host, job(runtime))["environment"]
+    image = host.folder / f"with-a-master-{runtime}"
+    runtimes.write_image(image, path, MASTER_ADDR="other", MASTER_PORT="61000")
+    got = host.run(job(runtime, image=str(image)))["environment"]
     assert (got["MASTER_ADDR"], got["MASTER_PORT"]) == ("localhost", "15007")
