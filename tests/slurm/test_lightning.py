@@ -52,7 +52,7 @@ def fresh(starts: list[tuple[str, str, int]]) -> bool:
 def test_it_saves_and_requeues_itself(slurm: SlurmCluster, work: Path) -> None:
     job_id = lightning(slurm, work, (4, 2), requeue=BY_PROGRAM)
     # Amid the pause of a step: a rank in a collective would wait for one that is saving already.
-    poll(slurm, lambda: log_of(work, job_id).count("] step 1\n") == 4, "second step")
+    poll(slurm, lambda: log_of(work, job_id).count("] step 1\n") == 4, "second step", timeout=180)
     assert fresh(started(work, job_id)), log_of(work, job_id)
     # What --signal=USR1@60 makes Slurm do: to the steps, not to the batch shell.
     slurm.run(["scancel", "--signal=USR1", job_id])
@@ -99,7 +99,7 @@ def test_preempted_it_leaves_and_slurm_takes_it_for_done(slurm: SlurmCluster, wo
     # Why docs/launchers.md sends jobs of such partitions to requeue.by: script.
     partition = ("--set", "resources.partition=preemptible")
     job_id = lightning(slurm, work, (40, 1), *partition, requeue=BY_PROGRAM)
-    poll(slurm, lambda: log_of(work, job_id).count("] step 1\n") == 4, "second step")
+    poll(slurm, lambda: log_of(work, job_id).count("] step 1\n") == 4, "second step", timeout=180)
     slurm.submit("#!/bin/bash\nsleep 5\n", "--partition=main", "--nodes=2", "--exclusive")
     slurm.wait(job_id, "COMPLETED", timeout=60)
     assert len(started(work, job_id)) == 4, "no second run"

@@ -65,7 +65,7 @@ REFUSED: list[tuple[Tool, str, str | bool, str | None, str]] = [
     ("sbatch", "dependency", "afterok:1", None, "set depends_on"),
     ("sbatch", "signal", "USR1@60", None, "set requeue"),
     ("sbatch", "requeue", True, None, "set requeue"),
-    ("sbatch", "output", "x", None, "slurmkit logs"),
+    ("sbatch", "output", "x", None, "slurmkit-%j.out"),
     ("sbatch", "wrap", "id", None, "set entrypoint.command"),
     ("sbatch", "test-only", True, None, "command line"),
     ("sbatch", "cpu-bind", "cores", None, "write launcher.srun.cpu-bind"),
