@@ -59,6 +59,14 @@ def events(run: Path) -> list[dict[str, Any]]:
     ]
 
 
+def without_chance(story: Story) -> Story:
+    """Leave out what chance decides: who is ended first, the agents or srun, gives srun's code."""
+    state, told = story
+    codes = [event["code"] for event in told if event["event"] == "ended"]
+    assert codes[0] in (1, 143)
+    return state, [{k: v for k, v in event.items() if k != "code"} for event in told]
+
+
 def test_a_crash_and_the_restart_after_it(slurm: SlurmCluster, work: Path) -> None:
     variables = "{variables: {CRASH_IN: '0'}}"
     path = job(work, programs.CRASH, environment=variables, launcher="{restarts: 1}")
@@ -81,7 +89,8 @@ def test_the_signal_before_the_time_limit(slurm: SlurmCluster, work: Path) -> No
         slurm.run(["scancel", "--batch", "--signal=USR1", job_id])
 
     real = really(slurm, work, path, trouble=signal)
-    assert pretended(work, path, signal=f"USR1@{TRAINING}") == real
+    pretend = pretended(work, path, signal=f"USR1@{TRAINING}")
+    assert without_chance(pretend) == without_chance(real)
     assert [event["event"] for event in real[1]] == [
         *("started", "signalled", "ended", "requeued", "started", "ended")
     ]
@@ -102,7 +111,8 @@ def test_a_preempted_job(slurm: SlurmCluster, work: Path) -> None:
         slurm.submit("#!/bin/bash\nsleep 5\n", "--partition=main", "--nodes=2", "--exclusive")
 
     real = really(slurm, work, path, *options, trouble=preempt)
-    assert pretended(work, path, *options, preempt=TRAINING, grace=10) == real
+    pretend = pretended(work, path, *options, preempt=TRAINING, grace=10)
+    assert without_chance(pretend) == without_chance(real)
     assert "requeued" in [event["event"] for event in real[1]]
 
 
