@@ -4,6 +4,8 @@ import slurmkit
 
 spec = slurmkit.load("job.yaml")
 script = slurmkit.render(spec)
+job = spec.submit()
+job.wait()
 """
 
 from __future__ import annotations
@@ -12,10 +14,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slurmkit.api import JobSpec, SpecError, load, render
+    from slurmkit.api import (
+        Job,
+        JobFailedError,
+        JobSpec,
+        SlurmError,
+        SpecError,
+        State,
+        UnknownJobError,
+        load,
+        render,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["JobSpec", "SpecError", "load", "render"]
+__all__ = [
+    "Job",
+    "JobFailedError",
+    "JobSpec",
+    "SlurmError",
+    "SpecError",
+    "State",
+    "UnknownJobError",
+    "load",
+    "render",
+]
 
 
 def __getattr__(name: str) -> Any:

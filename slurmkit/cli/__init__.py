@@ -11,6 +11,8 @@ import click
 
 from slurmkit import __version__
 
+_TOLD = {"SpecError": 2, "UnknownJobError": 2, "SlurmError": 1, "JobFailedError": 1}
+"""Errors that say themselves what happened and what to do, with the exit code that they mean."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 VERBS = {
@@ -19,6 +21,12 @@ VERBS = {
     "schema": "Print the JSON schema of job files.",
     "render": "Print the batch script of a job.",
     "simulate": "Run a job's script here, over pretend nodes.",
+    "submit": "Submit a job to Slurm.",
+    "launch": "Run a job on hosts without Slurm, by SSH.",
+    "status": "Show your jobs, or one of them in detail.",
+    "logs": "Show what a job's ranks have written.",
+    "exec": "Run a command on the nodes of a running job.",
+    "cancel": "End jobs, or send them a signal.",
 }
 
 
@@ -57,16 +65,16 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the verb; a wrong job file ends with exit code 2 and no traceback."""
+        """Run the verb; a mistake of the user, or of Slurm, is told without a traceback."""
         try:
             return super().invoke(ctx)
-        except ValueError as error:
-            from slurmkit.spec.errors import SpecError
-
-            if not isinstance(error, SpecError):
+        except (ValueError, RuntimeError) as error:
+            told = (_TOLD.get(kind.__name__) for kind in type(error).__mro__)
+            code = next((code for code in told if code is not None), None)
+            if code is None or not type(error).__module__.startswith("slurmkit."):
                 raise
             click.echo(str(error), err=True)
-            ctx.exit(2)
+            ctx.exit(code)
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise

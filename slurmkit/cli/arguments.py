@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +16,25 @@ import click
 from slurmkit.cli.completion import complete_job, complete_profile
 
 if TYPE_CHECKING:
+    from slurmkit.spec.errors import Problem
     from slurmkit.spec.load import Resolved
 
 
 def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the argument JOB and the options --set, --profile and --template."""
+    argument = click.argument("job", metavar="JOB.yaml", shell_complete=complete_job)
+    return argument(_job_options(function))
 
+
+def jobs_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb JOBS, of which there may be several, and the options of `job_arguments`."""
+    argument = click.argument(
+        "jobs", metavar="JOB.yaml...", nargs=-1, required=True, shell_complete=complete_job
+    )
+    return argument(_job_options(function))
+
+
+def _job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def verb(*, overrides: tuple[str, ...], template: str | None, **others: Any) -> Any:
         if template is not None:
@@ -47,10 +62,41 @@ def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="KEY=VALUE",
             help="Set one field, such as resources.nodes=4; again for more.",
         ),
-        click.argument("job", metavar="JOB.yaml", shell_complete=complete_job),
     ):
         decorated = decorate(decorated)
     return decorated
+
+
+def point_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the option --point, which `resolve` takes."""
+    return click.option(
+        "--point",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Only point N of the sweep, as a plain job (the table of a run numbers them).",
+    )(function)
+
+
+def host_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the options --hosts, --hostfile and --master-addr."""
+    for decorate in (
+        click.option(
+            "--master-addr",
+            metavar="ADDRESS",
+            help="Where the processes meet, when it is not the first host's address for ssh.",
+        ),
+        click.option(
+            "--hostfile",
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="File with a host a line: `host`, or `host slots=8`.",
+        ),
+        click.option(
+            "--hosts", metavar="A,B", help="Hosts as ssh takes them; the first is node 0."
+        ),
+    ):
+        function = decorate(function)
+    return function
 
 
 def _yaml_text(text: str) -> str:
@@ -81,16 +127,31 @@ def late_imports() -> Iterator[None]:
 def render_resolved(resolved: Resolved) -> str:
     """Render a job; what cannot be rendered is told with its place in the job file."""
     from slurmkit.render.script import render
-    from slurmkit.spec.errors import SpecError
+
+    with told_with_places(resolved):
+        return render(resolved.spec)
+
+
+@contextmanager
+def told_with_places(resolved: Resolved) -> Iterator[None]:
+    """Add the places of a job's values to mistakes that are told with their fields only."""
+    from slurmkit.spec.errors import Place, SpecError, dotted
 
     try:
-        return render(resolved.spec)
+        yield
     except SpecError as error:
-        paths = [tuple(problem.path.split(".")) for problem in error.problems]
-        raise SpecError(
-            replace(problem, place=resolved.places.get(path, problem.place))
-            for path, problem in zip(paths, error.problems, strict=True)
-        ) from None
+        places = {dotted(path): place for path, place in resolved.places.items()}
+        first = next((p for p in places.values() if p.line is not None), None)
+        whole = Place(first.source, 1, 1) if first else None
+
+        def placed(problem: Problem) -> Problem:
+            if problem.place.line is not None or problem.place.source.startswith("SBATCH_"):
+                return problem
+            above = re.split(r"[.\[][^.\[]*$", problem.path)[0]
+            place = places.get(problem.path) or places.get(above) or whole or problem.place
+            return replace(problem, place=place)
+
+        raise SpecError(map(placed, error.problems)) from None
 
 
 def warn(warnings: list[str]) -> None:

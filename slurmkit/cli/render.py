@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, late_imports, render_resolved, warn
+from slurmkit.cli.arguments import (
+    host_arguments,
+    job_arguments,
+    late_imports,
+    point_option,
+    render_resolved,
+    warn,
+)
 
 
 @click.command("render")
 @job_arguments
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here.")
-def command(job: str, overrides: tuple[str, ...], profile: str | None, output: Path | None) -> None:
+@point_option
+@host_arguments
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here.")
+def command(
+    job: str,
+    overrides: tuple[str, ...],
+    profile: str | None,
+    point: int | None,
+    output: Path | None,
+    **hosts: Any,
+) -> None:
     """Print the batch script of JOB.yaml (- reads standard input).
 
     slurmkit render job.yaml | sbatch
+
+    With --hosts or --hostfile it writes a script for each host, for running without Slurm:
+
+    slurmkit render job.yaml --hosts 10.0.1.100,10.0.1.101 -o launch/
     """
     with late_imports():
         from slurmkit.spec.load import resolve
         from slurmkit.spec.setup import check_setup
         from slurmkit.spec.warnings import warnings
 
-    resolved = resolve(job, overrides=overrides, profile=profile)
+    resolved = resolve(job, overrides=overrides, profile=profile, point=point)
     check_setup(resolved.spec, resolved.places)
+    if hosts["hosts"] is not None or hosts["hostfile"] is not None:
+        from slurmkit.cli.render_hosts import write_scripts
+
+        write_scripts(resolved.spec, output, **hosts)
+        return
     script = render_resolved(resolved)
     warn(warnings(resolved.spec))
     if output is None or str(output) == "-":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, late_imports, warn
+from slurmkit.cli.arguments import job_arguments, late_imports, point_option, warn
 
 if TYPE_CHECKING:
     from slurmkit.launch.simulate.run import Outcome
@@ -35,6 +35,7 @@ def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], A
 
 @click.command("simulate")
 @job_arguments
+@point_option
 @click.option("--nodes", type=click.IntRange(1), help="Nodes to pretend.")
 @click.option(
     "--processes-per-node",
@@ -76,10 +77,12 @@ def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], A
     help="The job is cancelled, as by scancel.",
 )
 @click.option("--every-run", is_flag=True, help="Trouble in requeued runs, too.")
-def command(
+def command(  # noqa: PLR0913  an argument an option
+    *,
     job: str,
     overrides: tuple[str, ...],
     profile: str | None,
+    point: int | None,
     nodes: int | None,
     processes_per_node: int | None,
     **trouble: Any,
@@ -98,7 +101,7 @@ def command(
         from slurmkit.spec.load import resolve
         from slurmkit.spec.warnings import warnings
 
-    resolved = resolve(job, overrides=overrides, profile=profile)
+    resolved = resolve(job, overrides=overrides, profile=profile, point=point)
     warn(warnings(resolved.spec, paths=False))  # those are errors here
     try:
         outcome = simulate_job(
@@ -127,6 +130,8 @@ def _trouble(given: dict[str, Any]) -> Trouble:
 
 def _summary(outcome: Outcome) -> str:
     """Return the last line: how the job ended, and where to look."""
+    if outcome.tasks:
+        return _summary_of_sweep(outcome)
     failed = outcome.state != "COMPLETED"
     text = f"simulate: job {outcome.job_id} {outcome.state}"
     text += f" with exit code {outcome.code}" if outcome.state == "FAILED" else ""
@@ -142,6 +147,19 @@ def _summary(outcome: Outcome) -> str:
     if failed:
         return f"{text}; logs in {_shown(outcome.directory / 'logs')}"
     return f"{text}; run directory {_shown(outcome.directory)}"
+
+
+def _summary_of_sweep(outcome: Outcome) -> str:
+    bad = [task for task in outcome.tasks if task.state != "COMPLETED"]
+    count = len(outcome.tasks)
+    text = f"simulate: sweep {outcome.job_id}: {count - len(bad)} of {count} points COMPLETED"
+    if bad:
+        text += f"; not {', '.join(str(task.task) for task in bad)} (first: {bad[0].state})"
+        if bad[0].directory:
+            return f"{text}, logs in {_shown(bad[0].directory / 'logs')}"
+    if outcome.directory is None:
+        return f"{text}; they made no run directory"
+    return f"{text}; their table is {_shown(outcome.directory / 'sweep.tsv')}"
 
 
 def _shown(path: Path) -> Path:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slurmkit.cli.arguments import job_arguments, late_imports, render_resolved, warn
+from slurmkit.cli.arguments import (
+    job_arguments,
+    late_imports,
+    point_option,
+    render_resolved,
+    warn,
+)
 
 if TYPE_CHECKING:
     from slurmkit.spec.errors import Problem
@@ -16,10 +22,17 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @job_arguments
+@point_option
 @click.option("--show", is_flag=True, help="Print the resolved job, and where each value is from.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(
-    job: str, overrides: tuple[str, ...], profile: str | None, show: bool, as_json: bool
+def command(  # noqa: PLR0913  an argument an option
+    *,
+    job: str,
+    overrides: tuple[str, ...],
+    profile: str | None,
+    point: int | None,
+    show: bool,
+    as_json: bool,
 ) -> None:
     """Check JOB.yaml (- reads standard input) without running anything."""
     with late_imports():
@@ -27,10 +40,11 @@ def command(
         from slurmkit.spec.load import resolve
         from slurmkit.spec.setup import check_setup
         from slurmkit.spec.show import show_resolved
+        from slurmkit.spec.sweep import count_points
         from slurmkit.spec.warnings import warnings
 
     try:
-        resolved = resolve(job, overrides=overrides, profile=profile)
+        resolved = resolve(job, overrides=overrides, profile=profile, point=point)
         check_setup(resolved.spec, resolved.places)
         render_resolved(resolved)
     except SpecError as error:
@@ -41,7 +55,9 @@ def command(
         sys.exit(2)
     spec = resolved.spec
     if as_json:
-        answer = {"valid": True, "problems": [], "warnings": warnings(spec)}
+        answer: dict[str, object] = {"valid": True, "problems": [], "warnings": warnings(spec)}
+        if spec.sweep:
+            answer["points"] = count_points(spec)
         click.echo(json.dumps(answer, indent=2))
         return
     warn(warnings(spec))
@@ -49,6 +65,9 @@ def command(
         click.echo(show_resolved(resolved), nl=False)
     else:
         shape = f"{spec.resources.nodes} x {spec.processes_per_node} processes"
+        if spec.sweep:
+            count = count_points(spec)
+            shape = f"{count} point{'s' if count > 1 else ''} of {shape}"
         click.echo(f"{job}: valid: {shape}", err=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slurmkit.render.quoting import option_value
+from slurmkit.spec.sweep import count_points
 
 if TYPE_CHECKING:
     from slurmkit.slurm.options import Tool
@@ -19,7 +20,8 @@ def sbatch(spec: JobSpec) -> list[str]:
     resources = spec.resources
     options: list[tuple[str, object]] = [
         ("job-name", spec.name),
-        ("output", "slurmkit-%j.out"),
+        ("array", _array(spec)),
+        ("output", "slurmkit-%A_%a.out" if spec.sweep else "slurmkit-%j.out"),
         ("nodes", resources.nodes),
         ("ntasks-per-node", tasks_per_node(spec)),
         ("cpus-per-task", cpus_per_task(spec)),
@@ -78,6 +80,13 @@ def _gpus(spec: JobSpec) -> list[tuple[str, object]]:
         return [("gpus-per-node", count)]
     other = spec.sbatch.get("gres")
     return [("gres", f"gpu:{count}" + (f",{other}" if other else ""))]
+
+
+def _array(spec: JobSpec) -> str | None:
+    if not spec.sweep:
+        return None
+    limit = f"%{spec.sweep_limit}" if spec.sweep_limit else ""
+    return f"0-{count_points(spec) - 1}{limit}"
 
 
 def _dependency(spec: JobSpec) -> str | None:

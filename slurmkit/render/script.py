@@ -10,27 +10,35 @@ from slurmkit.render import container, directives, entrypoint, launcher, quoting
 from slurmkit.render.templates import job_template
 from slurmkit.spec.dump import dump_job
 from slurmkit.spec.errors import Place, Problem, SpecError
+from slurmkit.spec.sweep import count_points
 
 if TYPE_CHECKING:
+    from slurmkit.render.sweep import Sweep
     from slurmkit.spec.model import JobSpec
 
+LONGEST_SCRIPT = 4 * 2**20  # what Slurm takes: max_script_size, by default
 
-def render(spec: JobSpec) -> str:
+
+def render(spec: JobSpec, *, job_file: JobSpec | None = None) -> str:
     """Return the sbatch script of a job. Pure: the same job and template give the same bytes.
+
+    Args:
+        spec: the job.
+        job_file: the job that the run directory keeps, where `spec` was made from another one.
 
     Raises:
         SpecError: the job asks for what this version cannot render, or its template is wrong.
     """
-    _refuse_unsupported(spec)
     if spec.template is None:
-        return job_template().render(_context(spec))
+        return _checked(job_template().render(_context(spec, job_file)), spec)
     from slurmkit.render.user_template import render_user_template
 
-    return render_user_template(spec, spec.template, _context(spec))
+    return _checked(render_user_template(spec, spec.template, _context(spec, job_file)), spec)
 
 
-def _context(spec: JobSpec) -> dict[str, Any]:
+def _context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
     environment, kind = spec.environment, spec.launcher.kind
+    swept = _sweep(spec)
     here, on_node = _variables(spec)
     requeue = spec.requeue if spec.requeue and spec.requeue.by == "script" else None
     config = spec.entrypoint.config
@@ -40,8 +48,10 @@ def _context(spec: JobSpec) -> dict[str, Any]:
         "version": __version__,
         "directives": directives.sbatch(spec),
         "template": spec.template,
-        "job_yaml": entrypoint.verbatim("JOB_YAML", dump_job(spec)),
-        "config": None if config is None else entrypoint.config(config),
+        "job_yaml": _job_yaml(job_file or spec),
+        "config": _config(config, swept),
+        "sweep": swept,
+        "id": '"$id"' if swept or requeue else '"$SLURM_JOB_ID"',
         "slug": quoting.word(quoting.slug(spec.name)),
         "name_json": quoting.word(json.dumps(spec.name, ensure_ascii=False)),
         "passed": environment.pass_,
@@ -61,7 +71,7 @@ def _context(spec: JobSpec) -> dict[str, Any]:
         "rendezvous": launcher.rendezvous(spec),
         "launcher_options": launcher.options(spec),
         "multi_process": spec.world_size > 1,
-        "program": entrypoint.program(spec),
+        "program": _program(spec, swept),
         "tasks": tasks,
         "cpus": f" --cpus-per-task={cpus}" if cpus else "",
         "srun_options": srun_options + container.srun_options(spec),
@@ -70,6 +80,7 @@ def _context(spec: JobSpec) -> dict[str, Any]:
         "container_command": container.command(spec),
         "restarts": spec.launcher.restarts,
         "port": spec.launcher.port,
+        "join_timeout": spec.launcher.join_timeout,
         "ports": spec.site.port_range,
         "requeue": spec.requeue,
         "watched": requeue is not None,
@@ -91,11 +102,40 @@ def _variables(spec: JobSpec) -> tuple[list[tuple[str, str]], list[tuple[str, st
     here: list[tuple[str, str]] = []
     on_node: list[tuple[str, str]] = []
     for name, value in values.items():
+        if f"environment.variables.{name}" in spec.sweep:
+            continue
         # An image may set the same variable and win, so that a container's are set inside.
         inside = spec.container is not None or "${env:" in value.replace("$${", "")
         where = on_node if inside else here
         where.append((name, quoting.node_word(value, f"environment.variables.{name}")))
     return here, on_node
+
+
+def _sweep(spec: JobSpec) -> Sweep | None:
+    if not spec.sweep:
+        return None
+    from slurmkit.render.sweep import sweep
+
+    return sweep(spec)
+
+
+def _job_yaml(spec: JobSpec) -> entrypoint.Document:
+    if not spec.sweep:
+        return entrypoint.verbatim("JOB_YAML", dump_job(spec))
+    from slurmkit.render.sweep import point_yaml
+
+    return point_yaml(spec)
+
+
+def _config(config: dict[str, Any] | None, swept: Sweep | None) -> entrypoint.Document | None:
+    holes = swept.config_holes if swept else {}
+    return None if config is None and not holes else entrypoint.config(config or {}, holes)
+
+
+def _program(spec: JobSpec, swept: Sweep | None) -> str:
+    if swept is None:
+        return entrypoint.program(spec)
+    return entrypoint.program(spec, swept.swept, has_config=bool(swept.config_holes))
 
 
 def _reasons(spec: JobSpec) -> str:
@@ -109,8 +149,11 @@ def _path(text: str | None, field: str) -> str | None:
     return None if text is None else quoting.path_word(text, field)
 
 
-def _refuse_unsupported(spec: JobSpec) -> None:
-    if spec.sweep:
-        what = "this version of slurmkit does not render it yet"
-        fix = "leave it out, and give the values with --set"
-        raise SpecError([Problem(what, Place("render"), "sweep", fix=fix)])
+def _checked(script: str, spec: JobSpec) -> str:
+    """Refuse a sweep that Slurm would not take, and say so before anybody waits for it."""
+    if spec.sweep and len(script.encode()) > LONGEST_SCRIPT:
+        what = f"{count_points(spec)} points make a script that is too long for Slurm"
+        fix = "sweep fewer points at once, or let long values be names of files"
+        expected = f"at most {LONGEST_SCRIPT // 2**20} MiB (max_script_size, by default)"
+        raise SpecError([Problem(what, Place("render"), "sweep", expected=expected, fix=fix)])
+    return script

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 JOB_TEMPLATE = "job.sbatch.j2"
 
 
-@cache
 def job_template() -> Template:
     """Return the template of the batch script."""
+    return template(JOB_TEMPLATE)
+
+
+@cache
+def template(name: str) -> Template:
+    """Return one of our templates."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(  # noqa: S701  see `syntax`
@@ -26,7 +31,7 @@ def job_template() -> Template:
         bytecode_cache=_bytecode_cache(),
         **syntax(),
     )
-    return environment.get_template(JOB_TEMPLATE)
+    return environment.get_template(name)
 
 
 def syntax() -> dict[str, Any]:

@@ -46,14 +46,22 @@ class Resolved:
 
 
 def load(
-    path: str | os.PathLike[str], *, overrides: Iterable[str] = (), profile: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    overrides: Iterable[str] = (),
+    profile: str | None = None,
+    point: int | None = None,
 ) -> JobSpec:
     """Read and check a job file; see `resolve` for the arguments and errors."""
-    return resolve(path, overrides=overrides, profile=profile).spec
+    return resolve(path, overrides=overrides, profile=profile, point=point).spec
 
 
 def resolve(
-    path: str | os.PathLike[str], *, overrides: Iterable[str] = (), profile: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    overrides: Iterable[str] = (),
+    profile: str | None = None,
+    point: int | None = None,
 ) -> Resolved:
     """Read a job file, merge its profile and the overrides, and check the whole.
 
@@ -62,6 +70,7 @@ def resolve(
         overrides: `key=value` texts, keys dotted, values in YAML: `resources.nodes=4`.
         profile: name or path of a profile; else `SLURMKIT_PROFILE`, else the job's `profile`,
             else `default` where there is one. `none` is no profile.
+        point: number of the one point of the job's sweep that is wanted, as a plain job.
 
     Raises:
         SpecError: every problem found, with its place and fix.
@@ -76,15 +85,17 @@ def resolve(
     if (found := find_profile(profile, asked)) is not None:
         data = _read(found, _name(found), "profile")
         layers.insert(0, read_layer(data, _name(found), may_be_empty=True))
-    return _check(_merge_all(layers), Place(source, 1, 1))
+    resolved = _check(_merge_all(layers), Place(source, 1, 1))
+    return resolved if point is None else _at_point(resolved, point)
 
 
-def replace(spec: JobSpec, changes: Mapping[str, Any]) -> JobSpec:
-    """Merge `changes` into a job by the rule of profiles and `--set`, and check the result."""
+def replace(spec: JobSpec, *changes: Mapping[str, Any]) -> JobSpec:
+    """Merge changes into a job by the rule of profiles and `--set`, and check the result."""
     data = spec.model_dump(by_alias=True, exclude_unset=True)
     if spec.environment.python == _interpreter():
         data["environment"].pop("python", None)  # filled in again, where it still applies
-    return _check(_merge_all([Layer(data), Layer(dict(changes))]), Place("replace()")).spec
+    layers = [Layer(data), *(Layer(dict(change)) for change in changes)]
+    return _check(_merge_all(layers), Place("replace()")).spec
 
 
 def read_layer(data: bytes | str, source: str, *, may_be_empty: bool = False) -> Layer:
@@ -155,6 +166,24 @@ def _check(layer: Layer, default: Place) -> Resolved:
         return Resolved(JobSpec.model_validate(data), places)
     except ValidationError as error:
         raise SpecError(explain(error, data, places, default)) from None
+
+
+def _at_point(resolved: Resolved, number: int) -> Resolved:
+    """Return one point of a sweep; its values come from where the sweep has them."""
+    from slurmkit.spec.sweep import at_point, indices
+
+    spec = at_point(resolved.spec, number)
+    swept = zip(resolved.spec.sweep, indices(resolved.spec, number), strict=True)
+    own: dict[Path, Path] = {tuple(f.split(".")): ("sweep", f, i) for f, i in swept}
+    places = {
+        path: place
+        for path, place in resolved.places.items()
+        if not any(path[: len(end)] == end for end in own)
+    }
+    for end, where in own.items():
+        found = {p: place for p, place in resolved.places.items() if p[: len(where)] == where}
+        places |= {(*end, *path[len(where) :]): place for path, place in found.items()}
+    return Resolved(spec, places)
 
 
 def _wants_interpreter(data: dict[str, Any]) -> bool:

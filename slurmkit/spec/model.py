@@ -7,9 +7,9 @@ and ports follow from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from slurmkit.spec.contradictions import check_entrypoint, check_job
 from slurmkit.spec.fields import (
@@ -26,25 +26,18 @@ from slurmkit.spec.fields import (
     VariableName,
     Word,
 )
+from slurmkit.spec.part import MOST, Count, Part
 from slurmkit.spec.plain import Config, Plain
 
-_MOST = 65535
-"""What Slurm counts up to: nodes, tasks a node, seconds of warning."""
-
-Count = Annotated[int, Field(ge=1, le=_MOST)]
-
-
-class Part(BaseModel):
-    """What all parts of a job file share: frozen, strict, unknown keys refused."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True, extra="forbid")
+if TYPE_CHECKING:
+    from slurmkit.api import Job
 
 
 class Resources(Part):
     """The shape of the job, and what else it asks Slurm for."""
 
     nodes: Count = Field(1, description="Number of nodes (machines).")
-    gpus_per_node: int = Field(0, ge=0, le=_MOST, description="GPUs a node; 0 makes a CPU job.")
+    gpus_per_node: int = Field(0, ge=0, le=MOST, description="GPUs a node; 0 makes a CPU job.")
     processes_per_node: Count | None = Field(
         None, description="Training processes a node; by default one a GPU, or 1 on CPU."
     )
@@ -97,6 +90,10 @@ class Launcher(Part):
     port: int | Literal["auto"] = Field(
         "auto",
         description="Port at which the processes meet; `auto` derives it from the job id.",
+    )
+    join_timeout: Count | None = Field(
+        None,
+        description="Seconds for which nodes wait for one another at the start; else 600 or more.",
     )
 
 
@@ -182,11 +179,11 @@ class Requeue(Part):
     lead_time: int = Field(
         120,
         ge=60,
-        le=_MOST,
+        le=MOST,
         description="Seconds before the time limit at which the program is told to save, by USR1.",
     )
     max_requeues: int = Field(
-        10, ge=0, le=_MOST, description="Stop coming back after this many requeues."
+        10, ge=0, le=MOST, description="Stop coming back after this many requeues."
     )
 
 
@@ -219,6 +216,8 @@ class Site(Part):
 
 
 Preflight = Literal["hosts", "network", "versions", "gpus", "data"]
+Via = Literal["sbatch", "submitit", "ssh", "simulate"]
+"""What runs a job."""
 Dependency = Literal["after", "afterany", "afternotok", "afterok", "aftercorr", "afterburstbuffer"]
 
 
@@ -248,14 +247,15 @@ class JobSpec(Part):
     )
     sweep: dict[Line, Annotated[list[Plain], Field(min_length=1)]] = Field(
         {},
-        description="Dotted paths and their values, an array task each; not in this version.",
+        description="Dotted paths and the values to try. Every combination is a task of one job "
+        "array. Swept may be the program's config, args, command, script, module and variables.",
     )
     sweep_limit: Count | None = Field(None, description="Array tasks of a sweep that run at once.")
     depends_on: dict[Dependency, Annotated[list[Line], Field(min_length=1)]] = Field(
         {}, description="Jobs that must come first, such as `afterok: [1234]`."
     )
     hosts: list[Host] = Field(
-        [], description="SSH hosts, for running without Slurm; not in this version."
+        [], description="Hosts to run on without Slurm, by `slurmkit launch`; the first is node 0."
     )
     site: Site = Field(Site(), description="What the cluster fixes; usually in a profile.")
 
@@ -275,8 +275,8 @@ class JobSpec(Part):
         """Number of training processes in the job."""
         return self.resources.nodes * self.processes_per_node
 
-    def replace(self, changes: Mapping[str, Any]) -> JobSpec:
-        """Return this job with `changes` merged in.
+    def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> JobSpec:
+        """Return this job with changes merged in, as a mapping, as keywords, or as both.
 
         Mappings merge key by key, lists and scalars replace: the rule of profiles and `--set`.
 
@@ -285,4 +285,16 @@ class JobSpec(Part):
         """
         from slurmkit.spec.load import replace
 
-        return replace(self, changes)
+        return replace(self, changes or {}, fields)
+
+    def submit(self, via: Via = "sbatch") -> Job:
+        """Have this job run, and return at once.
+
+        Raises:
+            SpecError: the job cannot be run this way.
+            SlurmError: Slurm refuses it, or cannot be reached.
+        """
+        # The one place where this room reaches up: users look for `submit` at the job they have.
+        from slurmkit.api import Job
+
+        return Job.submit(self, via=via)

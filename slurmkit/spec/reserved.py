@@ -9,6 +9,7 @@ _RANKS |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZ
 _SCRIPT = {"code", "end", "id", "name", "nodes", "number", "out_of_time", "python", "restart"}
 _SCRIPT |= {"signalled", "state", "step", "watch", "agent", "left", "log", "marks", "text"}
 _SCRIPT |= {"inside", "mounts", "hook", "file", "files", "moved"}
+_SCRIPT |= {"sweep", "point", "table", "words"}
 
 _MEETING = {"master_addr", "master_port", "main_process_ip", "main_process_port", "same_network"}
 _MEETING |= {"rdzv_backend", "rdzv_endpoint", "rdzv_id", "rdzv_conf", "local_addr", "standalone"}

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
 
 
-def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
+_MOST_TASKS = 1001
+"""Of an array, unless the site says otherwise: MaxArraySize in man slurm.conf."""
+
+
+def warnings(spec: JobSpec, *, paths: bool = True, slurm: bool = True) -> list[str]:
     """Return one line for each thing that a careful colleague would ask about.
 
     Args:
         spec: the job.
         paths: whether to name paths that do not exist on this machine.
+        slurm: whether Slurm runs the job, not `slurmkit launch`.
     """
     found = [
         f"environment.variables.{name} looks like a secret and would stand in the script: "
@@ -55,7 +60,7 @@ def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
         found.append(
             f"resources.cpus_per_node: {cpus} CPUs for {spec.processes_per_node} processes a node"
         )
-    if cpus is None and resources.gpus_per_node and not resources.exclusive:
+    if slurm and cpus is None and resources.gpus_per_node and not resources.exclusive:
         found.append("resources.cpus_per_node is not set: many sites then give one CPU a node")
     command = spec.entrypoint.command or []
     if len(command) == 1 and " " in command[0].strip():
@@ -67,15 +72,29 @@ def warnings(spec: JobSpec, *, paths: bool = True) -> list[str]:
         )
     if spec.requeue and spec.requeue.by == "program" and spec.container:
         found.append("requeue.by: the program calls scontrol, which most images do not have")
-    if spec.hosts:
-        found.append("hosts: for running without Slurm; this version of slurmkit does not")
     if spec.name in ("bash", "interactive"):
         found.append(
             f"name: Lightning takes a job named {spec.name} for no Slurm job: choose another"
         )
+    if spec.sweep:
+        found += _of_sweep(spec)
     if spec.preflight:
         found.append("preflight: this version of slurmkit does not run preflight checks")
     return found
+
+
+def _of_sweep(spec: JobSpec) -> Iterator[str]:
+    """Find secrets among swept values, and arrays that Slurm does not take as it is delivered."""
+    from slurmkit.spec.sweep import axes, count_points
+
+    for axis in axes(spec):
+        if axis.kind == "variable" and any(_tells_a_secret(axis.path[2], v) for v in axis.values):
+            yield f"sweep.{axis.field} looks like a secret and would stand in the script"
+    if (count := count_points(spec)) > _MOST_TASKS:
+        yield (
+            f"sweep: {count} points are more tasks than Slurm's default MaxArraySize allows "
+            f"({_MOST_TASKS}); this cluster's: scontrol show config | grep MaxArraySize"
+        )
 
 
 def _shell_variables(spec: JobSpec) -> Iterator[tuple[str, str, str]]:

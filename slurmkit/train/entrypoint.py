@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmkit.train.config_file import ConfigError, read_config
+from slurmkit.train.ranks import read_environment
+from slurmkit.train.rundir import forget_result, write_result
 from slurmkit.train.variables import DistributedError
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 def run(main: Main, name: str, arguments: Sequence[str] | None = None) -> int:
     """Call an entrypoint's ``main(config)`` with the config that the command line names.
+
+    What it returns on rank 0 becomes the run directory's result.json.
 
     Args:
         main: the entrypoint.
@@ -40,23 +44,21 @@ def run(main: Main, name: str, arguments: Sequence[str] | None = None) -> int:
         return _reported_to_torchrun(_in_words)(main, options.config) or 0
     except Exception:  # so that a rank which has failed ends, and its job with it
         traceback.print_exc()
-        return _failed()
+        return failed()
 
 
-def _in_words(main: Main, config: Path | None) -> int:
-    """Call the entrypoint, and print what is wrong with its input without a traceback."""
-    try:
-        main(read_config(config) if config else {})
-    except ConfigError as error:
-        print(f"error in {config or 'the config'}:\n{error}", file=sys.stderr)
-        return 2
-    except DistributedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _failed()
-    return 0
+def with_result(call: Callable[[], Any]) -> Any:
+    """Call an entrypoint, and leave what it returns on rank 0 in result.json."""
+    first = _is_first_rank()
+    if first:
+        forget_result()
+    result = call()
+    if first:
+        write_result(result)
+    return result
 
 
-def _failed() -> int:
+def failed() -> int:
     """Return 1, or end the process here if its way out could wait for other ranks.
 
     A process group that is still there (nccl's, after an error) is torn down by the interpreter
@@ -68,6 +70,27 @@ def _failed() -> int:
         sys.stderr.flush()
         os._exit(1)
     return 1
+
+
+def _in_words(main: Main, config: Path | None) -> int:
+    """Call the entrypoint, and print what is wrong with its input without a traceback."""
+    try:
+        values = read_config(config) if config else {}
+        with_result(lambda: main(values))
+    except ConfigError as error:
+        print(f"error in {config or 'the config'}:\n{error}", file=sys.stderr)
+        return 2
+    except DistributedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return failed()
+    return 0
+
+
+def _is_first_rank() -> bool:
+    try:
+        return read_environment(os.environ).rank == 0
+    except DistributedError:  # an entrypoint that needs its rank says so itself
+        return False
 
 
 def _reported_to_torchrun(call: _Call) -> _Call:

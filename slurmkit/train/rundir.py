@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,11 +46,46 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
-def write_result(result: dict[str, Any]) -> None:
-    """Write result.json into the run directory, if there is one. For rank 0."""
+def write_result(result: Any) -> None:
+    """Write result.json into the run directory, if there is one. For rank 0.
+
+    What JSON cannot hold is not written, and said: it is no reason to fail a job that is done.
+    """
+    directory = run_directory()
+    if directory is None:
+        return
+    try:
+        write_json(directory / "result.json", result)
+    except (TypeError, ValueError, RecursionError) as error:
+        print(
+            f"slurmkit: no result.json: main(config) returned what JSON cannot hold ({error}); "
+            "return dicts, lists, texts and numbers",
+            file=sys.stderr,
+        )
+
+
+def forget_result() -> None:
+    """Remove the result.json of an earlier run of this job. For rank 0, at its start."""
     directory = run_directory()
     if directory:
-        write_json(directory / "result.json", result)
+        (directory / "result.json").unlink(missing_ok=True)
+
+
+def read_status() -> str | None:
+    """Return the state in status.json; None where there is none."""
+    directory = run_directory()
+    try:
+        status = json.loads((directory / "status.json").read_text("utf-8")) if directory else {}
+    except (OSError, ValueError):
+        return None
+    return status.get("state") if isinstance(status, dict) else None
+
+
+def forget_status() -> None:
+    """Remove the status.json of an earlier run of this job. For rank 0, at its start."""
+    directory = run_directory()
+    if directory:
+        (directory / "status.json").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,11 +9,13 @@ ANYTHING = "..."
 
 
 def shape(line: str) -> str:
-    """Replace what differs from run to run: figures, job ids, process ids, paths, blanks."""
+    """Replace what differs from run to run: figures, times, job ids, process ids, paths, blanks."""
+    line = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", "TIME", line)
     line = re.sub(r"(~|/\w)[^\s:,)\"']*/([^\s:,)\"']*)", "PATH", line)
     line = re.sub(r"\d+\.\d+ (us|GB/s|s)\b|\b\d{4,}\b", "N", line)
     line = re.sub(r"(?<=runs/)(\S+/)\d+", r"\1N", line)
     line = re.sub(r"(?<=job )\d+|(?<=slurmkit-)\d+", "N", line)
+    line = re.sub(r"\b(status|logs|cancel|release)( \d+)+", r"\1 N", line)
     return re.sub(r"\s+", " ", line).strip()
 
 

@@ -19,7 +19,10 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 _FENCE = re.compile(r"^( *)```(\w*)([^\n]*)\n(.*?)^\1```$", re.M | re.S)
 _FILE = re.compile(r"(?:#|<#|\{#)\s*([\w./-]+\.\w+)(?:\s*(?:#>|#\}))?\n")
-_ON_SLURM = re.compile(r"\b(sbatch|salloc|squeue|sacct|scancel|sinfo)\b|\bslurmkit-\S*\.out\b")
+_ON_SLURM = re.compile(
+    r"\b(sbatch|salloc|squeue|sacct|scancel|sinfo)\b|\bslurmkit-\S*\.out\b"
+    r"|\bslurmkit (submit|status|logs|exec|cancel)\b|\bpython submit\.py\b"
+)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
 from slurmkit.spec import fields
-from slurmkit.spec.model import JobSpec, Part
+from slurmkit.spec.model import JobSpec
+from slurmkit.spec.part import Part
 from slurmkit.spec.plain import Config, Plain
 from tests.docs.pages import ROOT
 

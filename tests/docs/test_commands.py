@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LONG = {"docs/simulate.md"}
 """Pages that take a minute; what they show is tested in parts elsewhere as well."""
+ON_HOSTS = {"docs/hosts.md"}
+"""Pages whose commands go to hosts by ssh: test_hosts_page.py runs them."""
 RANKS = r"rank \d of 4: it's \$HOME sweet /"
 
 
@@ -46,7 +48,8 @@ def pages_with(on_slurm: bool) -> list[ParameterSet]:
     return [
         pytest.param(page.name, marks=[pytest.mark.proof] if page.name in LONG else [])
         for page in map(Page, PAGES)
-        if any(isinstance(step, Command) for step in steps(page, on_slurm))
+        if page.name not in ON_HOSTS
+        and any(isinstance(step, Command) for step in steps(page, on_slurm))
     ]
 
 

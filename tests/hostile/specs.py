@@ -148,7 +148,7 @@ def valid_jobs(draw: st.DrawFn) -> Data:
         "site": draw(_SITE) | {"slurm_version": version},
     }
     _agree(job)
-    return job
+    return draw(some.swept(job))
 
 
 def _agree(job: Data) -> None:
@@ -199,7 +199,9 @@ STRICT_PLACES = [
     ("requeue", "max_requeues"), ("depends_on", "afterok", 0), ("hosts", 0),
     ("site", "slurm_version"), ("site", "host_suffix"), ("site", "port_range", 0),
     ("site", "port_range", 1), ("site", "gpu_types", "a"), ("site", "price_per_gpu_hour"),
-    ("sweep", "name"), ("sweep_limit",), ("preflight", 0),
+    ("sweep", "name"), ("sweep", "entrypoint.args", 0), ("sweep", "entrypoint.config", 0),
+    ("sweep", "environment.variables.A", 0), ("sweep", "entrypoint.module", 0),
+    ("sweep_limit",), ("preflight", 0),
 ]  # fmt: skip
 """Where few values may stand."""
 
@@ -211,7 +213,7 @@ def hostile_jobs(draw: st.DrawFn) -> Data:
     for place in draw(st.lists(st.sampled_from(FREE_PLACES), max_size=2, unique=True)):
         _put(job, place, draw(HOSTILE_TEXT))
     if draw(st.booleans()):
-        value: Strategy = st.one_of(HOSTILE_TEXT, HOSTILE_NUMBER, st.just([]), st.just({}))
+        value: Strategy = st.one_of(HOSTILE_TEXT, HOSTILE_NUMBER, st.builds(list), st.builds(dict))
         for place in draw(st.lists(st.sampled_from(STRICT_PLACES), max_size=2, unique=True)):
             _put(job, place, draw(value))
     if draw(st.booleans()):

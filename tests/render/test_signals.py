@@ -135,3 +135,23 @@ def test_a_time_limit_that_was_moved_counts(tmp_path: Path, moved: str, ended: s
     """
     ran = subprocess.run(["bash", "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout == f"out of time: {ended}\n", ran.stderr
+
+
+def test_a_rank_that_fails_at_once_has_its_words_in_its_log(tmp_path: Path) -> None:
+    """The end of its step reaches tee in the same moment, before tee has begun."""
+    command = ["bash", "-c", "echo no such file; kill -TERM 0"]
+    job = {"name": "early", "entrypoint": {"command": command}}
+    text = render(JobSpec.model_validate(job))
+    worker = text[text.index("slurmkit_worker() {") : text.index("export -f slurmkit_node")]
+    (tmp_path / "logs").mkdir()
+    variables = {"SLURMKIT_RUN_DIR": str(tmp_path), "SLURMD_NODENAME": "node1"}
+    for rank in range(12):
+        subprocess.run(
+            ["bash", "-c", f"{worker}slurmkit_worker"],
+            env={**os.environ, **variables, "RANK": str(rank)},
+            stdout=subprocess.PIPE,  # waits until tee and sed are done, too
+            check=False,
+            start_new_session=True,
+        )
+    logs = [path.read_text() for path in tmp_path.glob("logs/node1.rank*.log")]
+    assert logs == ["no such file\n"] * 12

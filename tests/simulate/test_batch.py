@@ -93,8 +93,8 @@ def test_the_signal_goes_to_the_steps_without_a_b(tmp_path: Path) -> None:
     done = simulate(
         tmp_path,
         "trap 'echo wrong' USR1\n"
-        "srun bash -c 'trap \"echo told; exit 0\" USR1; until false; do sleep 0.1; done' & wait $!\n"
-        "echo code $?",
+        "srun bash -c 'trap \"echo told; exit 0\" USR1; until false; do sleep 0.1; done' &\n"
+        "wait $!; echo code $?",
         directives=NODES + "#SBATCH --time=0:08 --signal=USR1@4\n",
     )
     assert sorted(done.stdout.splitlines()) == ["code 0", "node0 | told", "node1 | told"]

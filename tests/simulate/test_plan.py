@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from slurmkit.launch.paths import check_paths
 from slurmkit.launch.simulate.jobid import port_of
 from slurmkit.launch.simulate.machine import Machine
-from slurmkit.launch.simulate.paths import check_paths
 from slurmkit.launch.simulate.plan import Replacement, plan
 from slurmkit.render.script import render
 from slurmkit.spec.errors import Path as FieldPath

@@ -7,13 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.slurm import programs
-from tests.testbed.cluster import SlurmCluster
+from tests.testbed.cluster import FINAL, SlurmCluster
 
 SLURMKIT = Path(sys.executable).with_name("slurmkit")
 ALL_REDUCE = Path(__file__).parents[2] / "jobs" / "all_reduce.yaml"
@@ -24,8 +25,11 @@ pytestmark = pytest.mark.usefixtures("slurm")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory that every user may write to."""
     path = tmp_path_factory.mktemp("work")
-    for parent in (path, path.parent, path.parent.parent):
-        parent.chmod(0o777)
+    top = Path(tempfile.gettempdir())
+    for folder in (path, *path.parents):
+        if folder == top or top not in folder.parents:
+            break
+        folder.chmod(0o777)
     return path
 
 
@@ -51,13 +55,14 @@ def submit(
     wait: bool = True,
     env: dict[str, str] | None = None,
 ) -> str:
-    """Type `slurmkit render … | sbatch`; return the job's id."""
+    """Type `slurmkit render … | sbatch`; wait for the job's end; return its id."""
     render = shlex.join([str(SLURMKIT), "render", str(path), "--profile", "none", *options])
-    sbatch = "sbatch --parsable" + (" --wait" if wait else "")
-    command = ["bash", "-c", f"set -o pipefail; {render} | {sbatch}"]
+    command = ["bash", "-c", f"set -o pipefail; {render} | sbatch --parsable"]
     ran = slurm.run(command, cwd=work, timeout=180, env=env)
     found = re.match(r"\d+", ran.stdout)
     assert found, ran.stderr
+    if wait:  # more closely than `sbatch --wait`, which looks every ten seconds
+        slurm.wait(found[0], FINAL, timeout=180)
     return found[0]
 
 

@@ -82,6 +82,7 @@ def test_a_crash(slurm: SlurmCluster, work: Path) -> None:
     assert (real[0], len(real[1])) == ("FAILED", 2)
 
 
+@pytest.mark.proof
 def test_the_signal_before_the_time_limit(slurm: SlurmCluster, work: Path) -> None:
     path = stoppable(work, leave_with=3, tell=1)
 
@@ -103,6 +104,7 @@ def test_a_cancelled_job(slurm: SlurmCluster, work: Path) -> None:
     assert pretended(work, path, cancel=TRAINING) == real
 
 
+@pytest.mark.proof
 def test_a_preempted_job(slurm: SlurmCluster, work: Path) -> None:
     path = stoppable(work, leave_with=3, tell=1)
     options = ("--set", "resources.partition=preemptible")

@@ -49,6 +49,7 @@ def script(work: Path, tasks: int = 1, master: str = FIRST, **parts: str) -> str
     return head + LAUNCH.format(**parts) + "\n"
 
 
+@pytest.mark.proof
 def test_a_rank_expanded_on_the_batch_host_never_makes_one_world(
     slurm: SlurmCluster, work: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_rank_expanded_on_the_batch_host_never_makes_one_world(
     assert "world 4" not in log
 
 
+@pytest.mark.proof
 def test_an_agent_for_each_gpu_collides_on_the_port(slurm: SlurmCluster, work: Path) -> None:
     # Each of the tasks starts both workers.
     text = (

@@ -81,6 +81,7 @@ LAUNCHER = _some(
     restarts=st.integers(0, 5),
     srun=st.just({"cpu-bind": "cores"}),
     port=st.one_of(st.just("auto"), st.integers(1024, 32767)),
+    join_timeout=_maybe(st.integers(1, 7200)),
 )
 PYTHON = st.one_of(
     st.fixed_dictionaries({"venv": PATH}),
@@ -128,7 +129,7 @@ SITE = _some(
     port_range=st.just([15000, 16000]),
     price_per_gpu_hour=_maybe(st.floats(0, 100)),
 )
-JOBS = st.fixed_dictionaries(
+_PLAIN_JOBS = st.fixed_dictionaries(
     {
         "name": WORD,
         "profile": st.just("none"),
@@ -142,15 +143,39 @@ JOBS = st.fixed_dictionaries(
         "container": _maybe(CONTAINER),
         "requeue": _maybe(REQUEUE),
         "preflight": st.lists(st.sampled_from(["hosts", "gpus"]), max_size=2),
-        "sweep": _some(
-            **{
-                "resources.nodes": st.lists(st.integers(1, 8), min_size=1, max_size=3),
-                "entrypoint": st.lists(SCALAR, min_size=1, max_size=3),
-            }
-        ),
         "depends_on": _some(afterok=st.just(["1234", "5_6"]), after=st.just(["7+10"])),
         "hosts": st.lists(st.sampled_from(["10.0.1.100", "me@node-1"]), max_size=2),
         "site": SITE,
     },
 )
+
+
+@st.composite
+def swept(draw: st.DrawFn, job: dict[str, Any]) -> dict[str, Any]:
+    """Give a job with, half of the time, a sweep over what it has."""
+    entry = job["entrypoint"]
+    fields: dict[str, st.SearchStrategy[Any]] = {}
+    if entry.get("config"):
+        names = sorted(name for name in entry["config"] if name and "." not in name)
+        names = [name for name in names if not set(_CONTROL) & set(name) and "${env:" not in name]
+        fields |= {f"entrypoint.config.{name}": SCALAR for name in names}
+    elif "command" not in entry:
+        fields["entrypoint.config"] = CONFIG
+    if "command" in entry:
+        words = st.lists(NODE_TEXT, min_size=1, max_size=4).filter(lambda words: words[0])
+        fields["entrypoint.command"] = words
+    else:
+        fields["entrypoint.args"] = st.lists(NODE_TEXT, max_size=3)
+    fields |= {"entrypoint.script": PATH} if "script" in entry else {}
+    variables = job.get("environment", {}).get("variables", {})
+    fields |= {f"environment.variables.{name}": NODE_TEXT for name in variables}
+    chosen = draw(st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True))
+    if not chosen or draw(st.booleans()):
+        return job
+    values = {name: st.lists(fields[name], min_size=1, max_size=3) for name in chosen}
+    limit = draw(st.sampled_from([{}, {"sweep_limit": 2}]))
+    return {**job, "sweep": draw(st.fixed_dictionaries(values)), **limit}
+
+
+JOBS = _PLAIN_JOBS.flatmap(swept)
 """Jobs as plain data, correct by construction."""

@@ -100,7 +100,7 @@ HARMLESS = [
     "sbatch: {gres: 'nvme:1', switches: 1, comment: 'a b'}",
     "depends_on: {afterok: [1, 2_3], after: [4+5]}",
     "entrypoint: {module: m, config: {a: {lr: 1}}}\nsweep: {entrypoint.config.a.lr: [1, 2]}",
-    "sweep: {resources.nodes: [1, 2]}\nsweep_limit: 1",
+    "environment: {variables: {A: x}}\nsweep: {environment.variables.A: [1, 2]}\nsweep_limit: 1",
 ]
 
 

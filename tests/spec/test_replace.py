@@ -25,6 +25,17 @@ def test_mappings_merge_and_the_rest_replaces() -> None:
     assert replace(spec, {}) == spec
 
 
+def test_keywords_are_changes_too() -> None:
+    spec = job(JOB)
+    changed = spec.replace({"name": "y", "resources": {"nodes": 2}}, resources={"time": "5"})
+    assert changed.name == "y"
+    assert (changed.resources.nodes, changed.resources.time) == (2, "5")
+    assert spec.replace(name="y") == spec.replace({"name": "y"})
+    assert spec.replace() == spec
+    with pytest.raises(SpecError, match="did you mean resources"):
+        spec.replace(resource={"nodes": 2})
+
+
 def test_replacing_nothing_keeps_what_was_set() -> None:
     spec = job(JOB + "resources: {nodes: 1}\n")
     assert spec.replace({}).model_fields_set == spec.model_fields_set

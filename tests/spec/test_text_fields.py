@@ -58,14 +58,14 @@ def test_times_and_memory_keep_their_form() -> None:
 
 def test_sweeps_over_text_take_values_as_written() -> None:
     spec = job(
-        BASE + "resources: {time: 1:00:00, nodes: 1}\n"
+        "name: x\nentrypoint: {module: m, config: {x: 0}}\n"
         "environment: {variables: {LR: 0}}\n"
-        "sweep: {resources.time: [90, 1:30:00], resources.nodes: [1, 2],"
+        "sweep: {entrypoint.args: [[90, 1:30:00]], entrypoint.config.x: [1, 1e-4, 010],"
         " environment.variables.LR: [1e-4, 010]}\n"
     )
     assert spec.sweep == {
-        "resources.time": ["90", "1:30:00"],
-        "resources.nodes": [1, 2],
+        "entrypoint.args": [["90", "1:30:00"]],
+        "entrypoint.config.x": [1, 1e-4, "010"],
         "environment.variables.LR": ["1e-4", "010"],
     }
 

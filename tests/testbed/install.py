@@ -26,6 +26,9 @@ PROGRAMS = {
 }
 """The programs a bed runs, each with the Debian package that brings it."""
 
+HOST_PROGRAMS = {"sshd": "openssh-server", "nft": "nftables"}
+"""What the tests of hosts without Slurm run."""
+
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = """\
@@ -43,7 +46,7 @@ def missing_packages() -> list[str]:
     """Name the Debian packages whose programs are not on this machine."""
     absent = {
         package
-        for program, package in PROGRAMS.items()
+        for program, package in (PROGRAMS | HOST_PROGRAMS).items()
         if shutil.which(program, path=SYSTEM_PATH) is None
     }
     return sorted(absent)

@@ -154,6 +154,29 @@ def test_a_failed_rank_does_not_wait_for_its_process_group() -> None:
     assert "ValueError: no such expert" in ended.stderr
 
 
+def test_what_main_returns_on_rank_0_becomes_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLURMKIT_RUN_DIR", str(tmp_path))
+    for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    result = tmp_path / "result.json"
+    assert run(lambda config: {"rank": 1}, "x", []) == 0
+    assert not result.exists()
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert run(lambda config: {"loss": 0.5}, "x", []) == 0
+    assert json.loads(result.read_text()) == {"loss": 0.5}
+    assert run(lambda config: None, "x", []) == 0
+    assert json.loads(result.read_text()) is None
+    assert run(lambda config: {1, 2}, "x", []) == 0
+    assert not result.exists(), "an earlier run's result is not this one's"
+    assert "no result.json: main(config) returned what JSON cannot hold" in capsys.readouterr().err
+
+
 def test_status_says_how_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMKIT_RUN_DIR", str(tmp_path / "run"))
 

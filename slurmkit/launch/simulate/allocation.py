@@ -54,6 +54,8 @@ class Allocation:
     """Whether Slurm may run the job again; without a word from the script it may (JobRequeue=1)."""
     appends: bool
     """Whether the log of a requeued job goes on where it was (--open-mode=append)."""
+    tasks_of_array: range | None = None
+    """The numbers of the array's tasks."""
 
     @property
     def tasks_of_nodes(self) -> list[int]:
@@ -120,7 +122,17 @@ def read_allocation(script: str) -> Allocation:
         qos=options.get("qos"),
         requeue="no-requeue" not in options,
         appends=options.get("open-mode", "").startswith("a"),
+        tasks_of_array=_array(options.get("array")),
     )
+
+
+def _array(text: str | None) -> range | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"0-(\d+)(?:%\d+)?", text)
+    if match is None:
+        raise SimulationError(f"--array={text}: only arrays that begin with 0 are simulated")
+    return range(int(match[1]) + 1)
 
 
 def _gpus(options: dict[str, str]) -> int:

@@ -36,6 +36,15 @@ class Job:
     start: int
     end: int
     """When it began and when its time is up, in seconds of the epoch."""
+    array: int = 0
+    """The id of the job array that it belongs to."""
+    task: int | None = None
+    """Its number in the array; None for a job of its own."""
+
+    @property
+    def full_id(self) -> str:
+        """The id in Slurm's words: 123, or 123_4 for an array task."""
+        return str(self.id) if self.task is None else f"{self.array}_{self.task}"
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ def plan(
     _cpus(found, spec, nodes, processes, machine)
     _network(found, spec, nodes)
     _skipped(found, spec)
+    if spec.sweep:
+        at_once = f"up to {spec.sweep_limit}" if spec.sweep_limit else "as many as Slurm lets"
+        found.tell("tasks of the array at once", at_once, "one after another, in their order")
     planned = spec.replace(found.changes)
     found.tell("Python", spec.environment.python, planned.environment.python)
     return planned, found.replacements
@@ -118,6 +121,9 @@ def _network(found: _Changes, spec: JobSpec, nodes: int) -> None:
         if name in environment.variables:
             found.tell(name, environment.variables[name], "lo")
             found.changes["environment"].setdefault("variables", {})[name] = "lo"
+        if values := spec.sweep.get(field := f"environment.variables.{name}"):
+            found.tell(f"sweep.{field}", f"{len(values)} values", "lo")
+            found.set("sweep", **{field: ["lo"] * len(values)})
 
 
 def _skipped(found: _Changes, spec: JobSpec) -> None:

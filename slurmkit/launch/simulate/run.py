@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,22 +53,32 @@ class Outcome:
     """How often it was requeued."""
     first: First | None = None
     """The first rank that failed, in a job that FAILED."""
+    task: int | None = None
+    """The number of an array task."""
+    tasks: tuple[Outcome, ...] = ()
+    """How the tasks of an array ended, as far as they ran."""
 
 
-def simulate(
+def simulate(  # noqa: PLR0913  all but the first by name
     script: str,
     *,
     machine: Machine,
     port_of: Callable[[int], int],
     trouble: Trouble,
+    begun: Callable[[int], object] = lambda _: None,
+    array: int = 0,
+    task: int | None = None,
 ) -> Outcome:
-    """Run a batch script over pretend nodes on this machine, to its end.
+    """Run a batch script, or a task of a job array, over pretend nodes on this machine.
 
     Args:
         script: the text, as sbatch would get it; its #SBATCH lines say what is allocated.
         machine: whose GPUs the nodes share.
         port_of: the port at which the processes of a job with this id meet.
         trouble: what goes wrong.
+        begun: called with the job's id before the script starts.
+        array: the id of the array that a task belongs to; 0 for its first task, which gives it.
+        task: the task's number; None for a script that is no array.
 
     Raises:
         SimulationError: no free port, no start directory, or no leave to run anything here.
@@ -80,18 +92,34 @@ def simulate(
     with (
         guarded(cluster, cleared(os.environ)),
         held_job_id(
-            port_of, lambda number: bool(_run_directories(start_directory, number))
+            port_of, lambda number: bool(_run_directories(start_directory, str(number)))
         ) as job_id,
     ):
         cluster.create()
+        begun(job_id)
         (cluster.directory / "slurm_script").write_text(script, encoding="utf-8")
-        request = _Request(allocation, machine, job_id, start_directory, trouble)
+        array = array or job_id
+        request = _Request(allocation, machine, job_id, start_directory, trouble, array, task)
         ended, restarts = _run_until_done(cluster, request)
-        directory = next(iter(_run_directories(start_directory, job_id)), None)
+        name = str(job_id) if task is None else f"{array}_{task}"
+        directory = next(iter(_run_directories(start_directory, name)), None)
         state = _state(ended)
         first = first_failure(cluster, directory) if state == "FAILED" else None
-    seconds = time.monotonic() - started
-    return Outcome(job_id, state, ended.code, seconds, directory, restarts, first)
+        seconds = time.monotonic() - started
+        outcome = Outcome(job_id, state, ended.code, seconds, directory, restarts, first, task)
+        _write_down(outcome)
+    return outcome
+
+
+def _write_down(outcome: Outcome) -> None:
+    """Leave in the run directory how it ended, for those who ask for the job's state later."""
+    if outcome.directory is None:
+        return
+    told = {"time": int(time.time()), "event": "ended", "state": outcome.state}
+    more = {"code": outcome.code, "first": outcome.first and outcome.first.text}
+    with suppress(OSError):
+        path = outcome.directory / "events" / "simulation.jsonl"
+        path.write_text(json.dumps({**told, **more}) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -103,6 +131,8 @@ class _Request:
     job_id: int
     directory: Path
     trouble: Trouble
+    array: int
+    task: int | None
 
 
 def _run_until_done(cluster: Cluster, request: _Request) -> tuple[Ended, int]:
@@ -139,17 +169,20 @@ def _runs_again(ended: Ended, allocation: Allocation) -> bool:
     return by_slurm or ended.reason == "requeue"
 
 
-def _job(allocation: Allocation, machine: Machine, job_id: int) -> Job:
+def _job(request: _Request) -> Job:
     now = int(time.time())
+    allocation, machine = request.allocation, request.machine
     share = allocation.gpus_per_node
     return Job(
-        id=job_id,
+        id=request.job_id,
         name=allocation.name,
         nodes=allocation.nodes,
         cpus=allocation.cpus_of_nodes,
         gpus=[machine.gpus[node * share : (node + 1) * share] for node in range(allocation.nodes)],
         start=now,
         end=now + (allocation.seconds or _NO_LIMIT),
+        array=request.array,
+        task=request.task,
     )
 
 
@@ -159,7 +192,7 @@ def _next_run(cluster: Cluster, request: _Request, restarts: int) -> tuple[Job, 
     A rehearsed signal moves the time limit, so that the signal comes as long before it as the
     script asked.
     """
-    job = _job(request.allocation, request.machine, request.job_id)
+    job = _job(request)
     strikes = request.trouble.of_run(restarts)
     warning = request.allocation.warning
     near = next((strike for strike in strikes if strike.kind == "signal"), None)
@@ -171,7 +204,7 @@ def _next_run(cluster: Cluster, request: _Request, restarts: int) -> tuple[Job, 
     return job, Batch(cluster, job, warning, strikes, request.trouble.grace)
 
 
-def _run_directories(directory: Path, job_id: int) -> list[Path]:
+def _run_directories(directory: Path, job_id: str) -> list[Path]:
     return list(directory.glob(f"runs/*/{job_id}"))
 
 

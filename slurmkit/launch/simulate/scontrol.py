@@ -41,11 +41,11 @@ def _show_hostnames(nodes: str) -> None:
 
 def _requeue(cluster: Cluster, job_id: str) -> None:
     """Ask for the job to run again; like all of it, this process is then ended."""
-    if job_id != str(cluster.job().id):
+    job = cluster.job()
+    if job_id not in (str(job.id), job.full_id):
         fail(
             "scontrol",
-            f"requeue {job_id}: Invalid job id specified; this simulation's job is "
-            f"{cluster.job().id}",
+            f"requeue {job_id}: Invalid job id specified; this simulation's job is {job.full_id}",
         )
     cluster.request("requeue")
     signal.pause()

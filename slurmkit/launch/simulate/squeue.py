@@ -1,4 +1,4 @@
-"""The stand-in squeue: end time, state and id of the one job there is."""
+"""The stand-in squeue: end time, state and id of the one job, or array task, that runs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ def main() -> None:
     cluster = Cluster.here()
     text = " ".join(sys.argv[1:])
     match = re.fullmatch(
-        r"(?:-h|--noheader) (?:-j|--jobs?)[ =]?(\d+) (?:(?:-o|--format)[ =]?(.+)|-O restartcnt)",
+        r"(?:-h|--noheader) (?:-j|--jobs?)[ =]?(\d+(?:_\d+)?) "
+        r"(?:(?:-o|--format)[ =]?(.+)|-O restartcnt)",
         text,
     )
     if match is None or re.search(r"%[^AeiT]", match[2] or ""):
         fail("squeue", f"{text}: {_USAGE}")
     job = cluster.job()
-    if match[1] != str(job.id):
-        fail("slurm_load_jobs", f"Invalid job id specified: this simulation's job is {job.id}")
+    if match[1] not in (str(job.id), job.full_id):
+        fail("slurm_load_jobs", f"Invalid job id specified: this simulation's job is {job.full_id}")
     values = {
         "%e": datetime.fromtimestamp(job.end).isoformat(),
         "%A": str(job.id),
-        "%i": str(job.id),
+        "%i": job.full_id,
         "%T": cluster.state(),
     }
     if match[2] is None:

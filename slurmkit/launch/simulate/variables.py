@@ -86,6 +86,15 @@ def batch_variables(
         variables["SLURM_JOB_ACCOUNT"] = allocation.account
     if allocation.qos:
         variables["SLURM_JOB_QOS"] = allocation.qos
+    if job.task is not None and (tasks_of_array := allocation.tasks_of_array):
+        variables |= {
+            "SLURM_ARRAY_JOB_ID": str(job.array),
+            "SLURM_ARRAY_TASK_COUNT": str(len(tasks_of_array)),
+            "SLURM_ARRAY_TASK_ID": str(job.task),
+            "SLURM_ARRAY_TASK_MAX": str(tasks_of_array[-1]),
+            "SLURM_ARRAY_TASK_MIN": str(tasks_of_array[0]),
+            "SLURM_ARRAY_TASK_STEP": "1",
+        }
     if restarts:
         variables["SLURM_RESTART_COUNT"] = str(restarts)
     return variables | gpu_variables(job.gpus[0])

@@ -11,6 +11,7 @@ from slurmkit.spec.contradictions import (
     others,
     resources,
     site,
+    sweep,
 )
 from slurmkit.spec.contradictions.found import Contradiction, raise_all
 
@@ -28,7 +29,7 @@ _CHECKS = (
         lengths.lengths,
         site.network,
         site.options,
-        others.sweep,
+        sweep.sweep,
         others.dependencies,
     ),
 )

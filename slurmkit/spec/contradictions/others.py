@@ -1,4 +1,4 @@
-"""A program, a sweep and dependencies that make no sense."""
+"""A program and dependencies that make no sense."""
 
 from __future__ import annotations
 
@@ -30,18 +30,6 @@ def entrypoint(entrypoint: Entrypoint) -> Iterator[Contradiction]:
             yield Contradiction(("config",), "a command takes no config", fix)
     if entrypoint.module == "":
         yield Contradiction(("module",), "an empty module name", "write a name such as my.train")
-
-
-def sweep(spec: JobSpec) -> Iterator[Contradiction]:
-    """Find swept fields that the job does not have."""
-    from slurmkit.spec.sweep import missing_path
-
-    for dotted in spec.sweep:
-        if problem := missing_path(spec, dotted):
-            yield Contradiction(("sweep", dotted), *problem)
-    if spec.sweep_limit is not None and not spec.sweep:
-        fix = "drop it, or write a sweep"
-        yield Contradiction(("sweep_limit",), "sweep_limit without a sweep", fix)
 
 
 def dependencies(spec: JobSpec) -> Iterator[Contradiction]:

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from slurmkit.train.all_reduce.bandwidth import Bandwidth, measure, table
 from slurmkit.train.distributed import World, distributed
 from slurmkit.train.ranks import read_environment
-from slurmkit.train.rundir import recorded_status, write_json, write_result
+from slurmkit.train.rundir import recorded_status, write_json
 from slurmkit.train.variables import DistributedError
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ def run(config: AllReduceConfig) -> dict[str, Any]:
     with recorded_status(rank):
         with distributed(timeout=timedelta(seconds=config.timeout)) as world:
             result = _measured(world, config)
-        if rank == 0:
-            write_result(result)
-            if config.json_path:
-                write_json(Path(config.json_path), result)
+        if rank == 0 and config.json_path:
+            write_json(Path(config.json_path), result)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Paths of a job that must be there before it runs on this very machine."""
+"""Paths of a job that must be there before it runs from this very machine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
 
 def check_paths(
-    spec: JobSpec, places: Mapping[FieldPath, Place], environment: Mapping[str, str]
+    spec: JobSpec,
+    places: Mapping[FieldPath, Place],
+    environment: Mapping[str, str],
+    *,
+    otherwise: str = "rehearse",
 ) -> None:
     """Raise for paths that are missing here.
+
+    In a container, a program with an absolute path may be the image's own.
 
     Args:
         spec: the job.
         places: where its values were written.
         environment: in which `${env:NAME}` is read.
+        otherwise: what the user could do without the venv.
 
     Raises:
         SpecError: with every missing path, its place and the fix.
@@ -33,7 +40,7 @@ def check_paths(
             f"no {what} {path}",
             places.get(field, Place("the job")),
             ".".join(map(str, field)),
-            fix=_fix(spec, field),
+            fix=_fix(spec, field, otherwise),
         )
         for field, what, path in _paths(spec, environment)
         if not path.exists()
@@ -42,9 +49,9 @@ def check_paths(
         raise SpecError(problems)
 
 
-def _fix(spec: JobSpec, field: FieldPath) -> str:
+def _fix(spec: JobSpec, field: FieldPath, otherwise: str) -> str:
     if field == ("environment", "venv"):
-        return "make it, or rehearse without it: --set environment.venv=null"
+        return f"make it, or {otherwise} without it: --set environment.venv=null"
     return f"make it, or correct the path (relative ones start at {_start(spec)})"
 
 
@@ -53,17 +60,26 @@ def _start(spec: JobSpec) -> Path:
 
 
 def _paths(spec: JobSpec, environment: Mapping[str, str]) -> Iterator[tuple[FieldPath, str, Path]]:
-    entrypoint = spec.entrypoint
+    entrypoint, container = spec.entrypoint, spec.container
     texts: list[tuple[FieldPath, str, str | None]] = [
-        (("entrypoint", "script"), "file", entrypoint.script),
-        (("environment", "venv"), "directory", spec.environment.venv),
+        (("entrypoint", "script"), "file", entrypoint.script)
     ]
     if entrypoint.command and "/" in entrypoint.command[0]:
         texts.append((("entrypoint", "command", 0), "file", entrypoint.command[0]))
+    if container is not None:
+        texts = [(field, what, text) for field, what, text in texts if _is_relative(text)]
+        image = container.image if container.image.startswith((".", "/", "~")) else None
+        texts.append((("container", "image"), "file", image))
+    else:
+        texts.append((("environment", "venv"), "directory", spec.environment.venv))
     for field, what, text in texts:
         read = None if text is None else _read(text, environment)
         if read is not None:
             yield field, what, _start(spec) / read
+
+
+def _is_relative(text: str | None) -> bool:
+    return text is not None and not text.startswith(("/", "~", "${"))
 
 
 def _read(text: str, environment: Mapping[str, str]) -> str | None:

@@ -1,0 +1,1 @@
+"""Findings: what is wrong with a script, with nodes, with a run."""

@@ -1,0 +1,1 @@
+"""Probes of the nodes before a job starts."""

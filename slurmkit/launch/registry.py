@@ -1,0 +1,143 @@
+"""The list of jobs that were submitted from here: ids, names, where their files are.
+
+`~/.local/state/slurmkit/jobs.jsonl`, a line a job and start. Whoever submits a job appends to
+it, and so does the job's script when it starts; of several lines with one id the last counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_ID = re.compile(r"\d+(_\d+)?")
+
+
+class UnknownJobError(ValueError):
+    """No job, or more than one, goes by what the user wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One job."""
+
+    id: str
+    """`123`, or `123_4` for an array task."""
+    name: str
+    directory: str
+    """The run directory, absolute."""
+    cluster: str = ""
+    """Slurm's name of the cluster; empty until the job has started; `simulate` for pretend ones."""
+    via: str = "sbatch"
+    """What started it: sbatch, submitit, ssh or simulate."""
+
+    @property
+    def array_id(self) -> str:
+        """The id of the array, or of the job itself."""
+        return self.id.partition("_")[0]
+
+
+def list_path() -> Path:
+    """Return the path of the list; it need not exist."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "slurmkit" / "jobs.jsonl"
+
+
+def remember(entry: Entry) -> None:
+    """Append a job to the list; a list that cannot be written is no reason to fail."""
+    line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
+    try:
+        path = list_path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)  # one write, so that lines of two writers stay whole
+    except OSError:
+        pass
+
+
+def entries() -> list[Entry]:
+    """Return the jobs of the list, each once, the one that was heard of last at the end."""
+    try:
+        lines = list_path().read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    known: dict[str, Entry] = {}
+    for line in lines:
+        entry = _entry(line, known)
+        if entry is not None:
+            known.pop(entry.id, None)
+            known[entry.id] = entry
+    return list(known.values())
+
+
+def last(wanted: Callable[[Entry], bool] = lambda _: True) -> Entry:
+    """Return the job that was submitted last; of an array, the array itself.
+
+    Raises:
+        UnknownJobError: there is none.
+    """
+    found = next((entry for entry in reversed(entries()) if wanted(entry)), None)
+    if found is None:
+        raise UnknownJobError("no job was submitted from here yet: name one, such as 1234")
+    return _whole(found)
+
+
+def find(text: str, *, is_live: Callable[[list[str]], Iterable[str]] | None = None) -> Entry:
+    """Return the job that an id or a name stands for; an unknown id has no name and directory.
+
+    Args:
+        text: `123`, `123_4`, or the name of a job.
+        is_live: which of these ids wait or run; asked when a name stands for several jobs, of
+            which the only live one is then meant.
+
+    Raises:
+        UnknownJobError: no job has this name, or several have.
+    """
+    known = entries()
+    if _ID.fullmatch(text):
+        by_id = {entry.id: entry for entry in known}
+        if text in by_id:
+            return by_id[text]
+        tasks = [entry for entry in known if entry.array_id == text]
+        return _whole(tasks[-1]) if tasks else Entry(text, "", "")
+    named = {entry.array_id: _whole(entry) for entry in known if entry.name == text}
+    if not named:
+        raise UnknownJobError(_no_job(text, known))
+    if len(named) > 1 and is_live is not None:
+        live = set(is_live(list(named)))
+        named = {id: entry for id, entry in named.items() if id in live} or named
+    if len(named) > 1:
+        jobs = "\n".join(f"    {entry.id:<12}{entry.directory}" for entry in named.values())
+        raise UnknownJobError(f"{len(named)} jobs are named {text!r}; name one by its id:\n{jobs}")
+    return next(iter(named.values()))
+
+
+def _entry(line: str, known: dict[str, Entry]) -> Entry | None:
+    try:
+        row = json.loads(line)
+        id, name, directory = str(row["id"]), str(row["name"]), str(row["directory"])
+    except (ValueError, KeyError, TypeError):  # torn by a full disk, or from elsewhere
+        return None
+    cluster = str(row.get("cluster", ""))
+    before = known.get(id)
+    via = str(row.get("via") or ("simulate" if cluster == "simulate" else ""))
+    return Entry(id, name, directory, cluster, via or (before.via if before else "sbatch"))
+
+
+def _whole(entry: Entry) -> Entry:
+    """Return the array that an array task belongs to; any other job itself."""
+    if entry.id == entry.array_id:
+        return entry
+    directory = str(Path(entry.directory).with_name(entry.array_id)) if entry.directory else ""
+    return Entry(entry.array_id, entry.name, directory, entry.cluster, entry.via)
+
+
+def _no_job(text: str, known: list[Entry]) -> str:
+    from slurmkit.spec.errors import nearest
+
+    like = nearest(text, {entry.name for entry in known})
+    hint = f"did you mean {like!r}?" if like else "ids always work: slurmkit logs 1234"
+    return f"no job named {text!r} was submitted from here: {hint}"
