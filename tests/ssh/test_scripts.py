@@ -86,10 +86,10 @@ def test_files_and_their_words(tmp_path: Path) -> None:
         assert os.access(launch / "launch_node1.sh", os.X_OK)
 
 
-def test_both_agree_on_a_port_in_the_site_s_range() -> None:
+def test_both_agree_on_a_port_in_the_site_s_range(tmp_path: Path) -> None:
     ports = set()
     for name in "abcdefgh":
-        spec = slurmkit.load(_write(f"name: {name}\nsite: {{port_range: [20000, 20003]}}\n"))
+        spec = load(tmp_path, f"name: {name}\nsite: {{port_range: [20000, 20003]}}\n")
         scripts = render_hosts(spec, ["one", "two", "three"]).values()
         (port,) = {re.findall(r"MASTER_PORT=(\d+)", script)[0] for script in scripts}
         ports.add(int(port))
@@ -97,20 +97,16 @@ def test_both_agree_on_a_port_in_the_site_s_range() -> None:
     assert ports <= set(range(20000, 20004))
 
 
-def _write(text: str) -> Path:
-    import tempfile
-
-    path = Path(tempfile.mkstemp(suffix=".yaml")[1])
-    path.write_text(text + "profile: none\nentrypoint: {script: t.py}\n")
-    return path
+def load(work: Path, text: str) -> slurmkit.JobSpec:
+    (work / "job.yaml").write_text(text + "profile: none\nentrypoint: {script: t.py}\n")
+    return slurmkit.load(work / "job.yaml")
 
 
-def test_what_is_left_out_is_named() -> None:
-    spec = slurmkit.load(
-        _write(
-            "name: x\nrequeue: {}\nresources: {time: 10:00}\nsbatch: {switches: 1}\n"
-            "launcher: {restarts: 1}\n"
-        )
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    spec = load(
+        tmp_path,
+        "name: x\nrequeue: {}\nresources: {time: 10:00}\nsbatch: {switches: 1}\n"
+        "launcher: {restarts: 1}\n",
     )
     fields = [text.partition(":")[0] for text in left_out(spec)]
     assert fields == ["requeue", "launcher.restarts", "sbatch.switches", "resources.time"]
