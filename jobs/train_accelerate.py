@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import torch
 from accelerate import Accelerator
 
@@ -28,6 +30,9 @@ print(
     f"rows, gathered {ranks}, {len(set(weights))} set of weights",
     flush=True,
 )
-# torch 2.13 may abort at the end of a process that still has a DDP model on gloo.
+# torch 2.13 may abort at the end of a process that still has a DDP model on gloo, and a collector
+# that comes later still has it.
 model, optimizer, loader = accelerator.free_memory(model, optimizer, loader)
+gc.collect()
+accelerator.wait_for_everyone()
 accelerator.end_training()

@@ -1,15 +1,19 @@
-"""How two workers share the tests: one takes those that need a real Slurm, the other the rest.
+"""How two workers share the tests.
 
 Most tests wait, for a scheduler or a signal, so that two at once take little more time than one.
-The tests of one Slurm share it, and so stay together; so do the pages of docs, whose commands
-build on each other.
+Those of a directory in TOGETHER share a Slurm or hosts of their own, or build on each other, and
+so stay with one worker; the longest row begins first.
 """
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
+
+HERE = Path(__file__).parent
+TOGETHER = ("slurm", "docs", "ssh", "notebook")
 
 
 def pytest_configure() -> None:
@@ -18,13 +22,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(trylast=True)  # tests/slurm/conftest.py marks its tests first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _uses_slurm(item):
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-    items.sort(key=lambda item: not _uses_slurm(item))  # the longest row of tests begins first
+        if _directory(item) in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(_directory(item)))
+    order = {name: place for place, name in enumerate(TOGETHER)}
+    items.sort(key=lambda item: order.get(_directory(item), len(order)))
 
 
-def _uses_slurm(item: pytest.Item) -> bool:
-    return bool(item.get_closest_marker("slurm")) or item.path.match("docs/test_commands.py")
+def _directory(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]

@@ -200,7 +200,7 @@ def _next(path: Path, template: str, cluster: Cluster | None, place: Place) -> s
     steps = [
         (f"slurmkit validate {job}", "is it right?"),
         (f"slurmkit simulate {job}{small}", "a rehearsal here, over pretend nodes"),
-        (f"slurmkit render {job} | sbatch", there),
+        (f"slurmkit submit {job}", there),
     ]
     width = max(len(text) for text, _ in steps)
     lines = [f"  {text:<{width}}  {note}".rstrip() for text, note in steps]

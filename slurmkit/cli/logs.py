@@ -31,6 +31,7 @@ def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], A
 
 @click.command("logs")
 @click.argument("job", required=False)
+@click.option("--last", "use_last", is_flag=True, help="The last job, as when none is named.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 @click.option(
     "--rank",
@@ -51,7 +52,9 @@ def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], A
     "-n", "--lines", metavar="N", type=click.IntRange(0), help="Only the last N lines so far."
 )
 @click.pass_context
-def command(ctx: click.Context, /, job: str | None, follow: bool, **wanted: Any) -> None:
+def command(
+    ctx: click.Context, /, job: str | None, use_last: bool, follow: bool, **wanted: Any
+) -> None:
     """Show what JOB (an id or a name; the last job when none is named) has written.
 
     Without --rank, --node and --all: the script's own lines, and those of rank 0. Lines are
@@ -60,9 +63,11 @@ def command(ctx: click.Context, /, job: str | None, follow: bool, **wanted: Any)
     from slurmkit.launch import chosen, registry
     from slurmkit.observe.logs import View
 
+    if job is not None and use_last:
+        raise click.UsageError("name a job or say --last, not both")
     if wanted["everything"] and (wanted["ranks"] or wanted["node"]):
         raise click.UsageError("--all shows every rank: leave out --rank and --node")
-    entry = chosen.choose(job) if job else registry.last()
+    entry = chosen.choose(job) if job is not None else registry.last()
     view = View(**{**wanted, "ranks": wanted["ranks"] or ()}, colours=_colours())
     try:
         code = _show(entry, view, follow)

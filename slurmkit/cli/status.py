@@ -125,7 +125,9 @@ def _on_terminal() -> Callable[[str, str], None]:
 
     def show(text: str, note: str) -> None:
         stamp = time.strftime("%H:%M:%S")
-        live.update(Text(f"{text}\n\n{note or stamp}"), refresh=True)
+        live.update(
+            Text(f"{text}\n\n{note or stamp}", no_wrap=True, overflow="ellipsis"), refresh=True
+        )
 
     return show
 

@@ -178,13 +178,19 @@ def _tell(entries: list[Entry], swept: list[bool], held: bool) -> None:
 
 def _stay(entries: list[Entry], follow: bool) -> int:
     """Wait for the end of the jobs, one after another; return the exit code that tells it."""
+    failed: list[Entry] = []
     try:
-        states = [_follow(entry) if follow else _wait(entry) for entry in entries]
+        for entry in entries:
+            if _follow(entry) if follow else _wait(entry):
+                continue
+            if failed and not Path(entry.directory).exists():
+                _say(f"it never ran: job {failed[0].id} ({failed[0].name}) had not ended well")
+            failed.append(entry)
     except KeyboardInterrupt:
         ids = " ".join(entry.id for entry in entries)
         _say(f"you have stopped waiting; the job goes on: slurmkit cancel {ids} ends it")
         return _INTERRUPTED
-    return 0 if all(states) else 1
+    return 1 if failed else 0
 
 
 def _wait(entry: Entry) -> bool:
@@ -192,7 +198,7 @@ def _wait(entry: Entry) -> bool:
 
     state = Job(entry).wait()
     _say(f"job {entry.id} ({entry.name}) is {state}: {state.words}")
-    if state.phase != "good":
+    if state.phase != "good" and Path(entry.directory).exists():
         _say(f"see: slurmkit logs {entry.id}")
     return state.phase == "good"
 

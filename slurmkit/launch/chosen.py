@@ -21,7 +21,7 @@ def choose(text: str) -> Entry:
     """Return the job that an id or a name stands for.
 
     Of several jobs with one name, the only one that waits or runs is meant. A name that was not
-    submitted from here is looked for in the queue.
+    submitted from here is looked for in the queue, and among what it has not forgotten yet.
 
     Raises:
         UnknownJobError: no job has this name, or several have.
@@ -58,7 +58,9 @@ def is_on_slurm(entry: Entry) -> bool:
 
 def _in_queue(name: str) -> dict[str, Record]:
     try:
-        records = queued(user=getpass.getuser(), patience=10.0)
+        records = queued(user=getpass.getuser(), lately=True, patience=10.0)
     except SlurmError:
         return {}
-    return {record.array_id: record for record in records if record.name == name}
+    named = [record for record in records if record.name == name]
+    live = [record for record in named if not record.state.is_final]
+    return {record.array_id: record for record in live or named}

@@ -25,6 +25,7 @@ _CAUSE = re.compile(
     re.DOTALL,
 )
 _TASK = re.compile(r"srun: error: (?P<node>[^\s:]+): task (?P<task>\d+): (?P<how>.+)")
+_TOLD_TO_END = re.compile(r"Terminated|Exited with exit code 143\b")
 _CODE = re.compile(r"Exited with exit code (\d+)")
 _LINES = 6  # of a log, as its last words
 _SIGTERM = -15
@@ -76,7 +77,8 @@ def _of_torchrun(text: str, logs: dict[int, RankLog]) -> Failure | None:
 
 
 def _of_srun(text: str, logs: dict[int, RankLog]) -> Failure | None:
-    first = _TASK.search(text)
+    # Those that SIGTERM ended tell only of another one's end, or of that of the whole job.
+    first = next((t for t in _TASK.finditer(text) if not _TOLD_TO_END.match(t["how"])), None)
     if first is None:
         return None
     task, node = int(first["task"]), first["node"]

@@ -55,14 +55,15 @@ class JobFailedError(RuntimeError):
 
     def __init__(self, job: Job, state: State) -> None:
         self.job, self.state = job, state
-        self.failure = job.first_failure()
+        run, self.failure = job._first_to_fail()
         named = f" ({job.name})" if job.name else ""
         text = f"job {job.id}{named} is {state}: {state.words}"
         text += _indented(job.remote_traceback()) or _told(self.failure)
         if job.directory is not None:
             rank = f" --rank {self.failure.rank}" if self.failure and self.failure.log else ""
-            text += f"\n    logs: {job.directory / 'logs'}"
-            text += f"\n    see:  slurmkit logs {job.id}{rank}"
+            logs = run.logs if run else job.directory / "logs"
+            text += f"\n    logs: {logs}"
+            text += f"\n    see:  slurmkit logs {run.path.name if run else job.id}{rank}"
         super().__init__(text)
 
 
@@ -159,7 +160,12 @@ class Job:
 
     def first_failure(self) -> Failure | None:
         """Return the first rank that failed, as well as the logs tell; None where they do not."""
-        return next(filter(None, map(first_failure, self.runs())), None)
+        return self._first_to_fail()[1]
+
+    def _first_to_fail(self) -> tuple[RunDirectory | None, Failure | None]:
+        """Return it with its run directory, which of an array is that of a task."""
+        found = ((run, first_failure(run)) for run in self.runs())
+        return next(((run, failure) for run, failure in found if failure), (None, None))
 
     def remote_traceback(self) -> str:
         """Return what main raised in a job that ran in-process (submitit); else nothing."""

@@ -50,6 +50,8 @@ def check_paths(
 
 
 def _fix(spec: JobSpec, field: FieldPath, otherwise: str) -> str:
+    if field == ("sbatch", "chdir"):
+        return "make it, or correct the path (Slurm reads no ~, and starts such a job in /tmp)"
     if field == ("environment", "venv"):
         return f"make it, or {otherwise} without it: --set environment.venv=null"
     return f"make it, or correct the path (relative ones start at {_start(spec)})"
@@ -72,6 +74,8 @@ def _paths(spec: JobSpec, environment: Mapping[str, str]) -> Iterator[tuple[Fiel
         texts.append((("container", "image"), "file", image))
     else:
         texts.append((("environment", "venv"), "directory", spec.environment.venv))
+    if "chdir" in spec.sbatch:
+        yield ("sbatch", "chdir"), "directory", _start(spec)
     for field, what, text in texts:
         read = None if text is None else _read(text, environment)
         if read is not None:

@@ -59,7 +59,7 @@ def remember(entry: Entry) -> None:
 
 
 def entries() -> list[Entry]:
-    """Return the jobs of the list, each once, the one that was heard of last at the end."""
+    """Return the jobs of the list, each once, in the order in which they were first heard of."""
     try:
         lines = list_path().read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -68,21 +68,28 @@ def entries() -> list[Entry]:
     for line in lines:
         entry = _entry(line, known)
         if entry is not None:
-            known.pop(entry.id, None)
-            known[entry.id] = entry
+            _put(known, entry)
     return list(known.values())
 
 
-def last(wanted: Callable[[Entry], bool] = lambda _: True) -> Entry:
-    """Return the job that was submitted last; of an array, the array itself.
+def last() -> Entry:
+    """Return the job that was submitted last, not started last; of an array, the array itself.
 
     Raises:
         UnknownJobError: there is none.
     """
-    found = next((entry for entry in reversed(entries()) if wanted(entry)), None)
-    if found is None:
+    known = whole_jobs()
+    if not known:
         raise UnknownJobError("no job was submitted from here yet: name one, such as 1234")
-    return _whole(found)
+    return known[-1]
+
+
+def whole_jobs() -> list[Entry]:
+    """Return the jobs of the list, of arrays the array alone, the last one at the end."""
+    known: dict[str, Entry] = {}
+    for entry in entries():
+        _put(known, _whole(entry))
+    return list(known.values())
 
 
 def find(text: str, *, is_live: Callable[[list[str]], Iterable[str]] | None = None) -> Entry:
@@ -113,6 +120,14 @@ def find(text: str, *, is_live: Callable[[list[str]], Iterable[str]] | None = No
         jobs = "\n".join(f"    {entry.id:<12}{entry.directory}" for entry in named.values())
         raise UnknownJobError(f"{len(named)} jobs are named {text!r}; name one by its id:\n{jobs}")
     return next(iter(named.values()))
+
+
+def _put(known: dict[str, Entry], entry: Entry) -> None:
+    """Keep the last word on each job, in the place of the first one."""
+    before = known.get(entry.id)
+    if before is not None and before.directory != entry.directory:
+        del known[entry.id]  # Slurm has begun to count anew: this is another job
+    known[entry.id] = entry
 
 
 def _entry(line: str, known: dict[str, Entry]) -> Entry | None:

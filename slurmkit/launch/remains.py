@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,16 @@ _SILENT = Reason(
     "node died",
     "slurmkit logs JOB",
 )
+_NOT_ASKED = State("UNKNOWN", "unknown", "Slurm cannot be asked, and its script has not ended")
 
 
-def record_of(entry: Entry, state: State | None = None) -> Record | None:
+def record_of(entry: Entry, state: State | None = None, *, is_gone: bool = True) -> Record | None:
     """Make a job's record of its run directory; None where it has left nothing.
 
     Args:
         entry: the job, which is not in Slurm's queue.
         state: its state, where that is known from elsewhere.
+        is_gone: whether Slurm has said that it no longer knows it; else it may well run.
     """
     if not entry.directory:
         return None
@@ -38,9 +41,10 @@ def record_of(entry: Entry, state: State | None = None) -> Record | None:
         return None
     begin, end = _span(events)
     code = _code(events)
-    by_events = read_state("COMPLETED" if code == 0 else "FAILED")
+    is_silent = code is None and state is None
     if state is None:
-        state = by_events
+        by_code = read_state("COMPLETED" if code == 0 else "FAILED")
+        state = _NOT_ASKED if is_silent and not is_gone else by_code
     nodes = sorted({log.node for log in run.rank_logs()})
     until = end if end is not None else time.time() if state.phase == "live" else None
     elapsed = "" if begin is None or until is None else _duration(until - begin)
@@ -50,7 +54,7 @@ def record_of(entry: Entry, state: State | None = None) -> Record | None:
         name=entry.name,
         user="",
         state=state,
-        reason=_SILENT if code is None and state is by_events else read_reason("None"),
+        reason=_SILENT if is_silent and is_gone else read_reason("None"),
         partition="",
         nodes=len(nodes),
         node_list=",".join(nodes),
@@ -65,16 +69,25 @@ def record_of(entry: Entry, state: State | None = None) -> Record | None:
     )
 
 
-def records_of(entry: Entry) -> list[Record]:
-    """Make the records of a job, or of an array's tasks, of what they have left."""
-    from dataclasses import replace
-
-    whole = record_of(entry)
+def records_of(entry: Entry, *, is_gone: bool = True) -> list[Record]:
+    """Make the records of a job, or of an array's tasks, of what they have left; see above."""
+    whole = record_of(entry, is_gone=is_gone)
     if whole is not None or not entry.directory:
         return [whole] if whole else []
     tasks = RunDirectory(Path(entry.directory)).tasks()
     entries = [replace(entry, id=run.path.name, directory=str(run.path)) for run in tasks]
-    return [record for record in map(record_of, entries) if record]
+    records = [record_of(one, is_gone=is_gone) for one in entries]
+    return [record for record in records if record]
+
+
+def with_own_code(record: Record, entry: Entry) -> Record:
+    """Return a record with the code that the script itself wrote down, where sacct's is folded."""
+    told = record.exit_code
+    if told is None or not (told.folded and told.code) or not entry.directory:
+        return record
+    directory = Path(entry.directory).with_name(record.id)
+    code = _code(RunDirectory(directory).batch_events())
+    return replace(record, exit_code=ExitCode(code)) if code == told.code + 128 else record
 
 
 def _span(events: list[dict[str, Any]]) -> tuple[float | None, float | None]:

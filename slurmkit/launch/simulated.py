@@ -74,11 +74,12 @@ def state(entry: Entry) -> State:
     """
     end = time.monotonic() + (_BETWEEN if _count(entry) > 1 else 0)
     while True:
+        if (last := _last_state(entry)) is not None:  # before the long look at all processes
+            return last
         if (cluster := _find(entry.id)) is not None and (live := _live(cluster)):
             return read_state(live)
-        ended = [state for run in _runs(entry) if (state := _ended(run)) is not None]
-        if ended and (len(ended) >= _count(entry) or ended[-1].name == "CANCELLED"):
-            return combined(ended)
+        if (last := _last_state(entry)) is not None:  # it has ended meanwhile
+            return last
         if time.monotonic() > end:
             return read_state("NODE_FAIL")
         time.sleep(0.05)
@@ -112,6 +113,13 @@ def results(entry: Entry) -> list[Any]:
 def _runs(entry: Entry) -> list[RunDirectory]:
     run = RunDirectory(Path(entry.directory))
     return run.tasks() or [run]
+
+
+def _last_state(entry: Entry) -> State | None:
+    """Return the state in which a job has ended; None where it has not said so."""
+    ended = [state for run in _runs(entry) if (state := _ended(run)) is not None]
+    over = ended and (len(ended) >= _count(entry) or ended[-1].name == "CANCELLED")
+    return combined(ended) if over else None
 
 
 def _ended(run: RunDirectory) -> State | None:

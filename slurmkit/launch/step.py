@@ -46,7 +46,7 @@ def running_record(entry: Entry) -> Record:
         why = "" if reason.is_none else f" ({reason.words})"
         raise SlurmError(
             f"job {entry.id} is {state}{why}: a command runs only beside a job that runs",
-            fix=f"slurmkit logs {entry.id}" if state.is_final else "wait until it runs",
+            fix="wait until it runs" if state.phase == "waiting" else f"slurmkit logs {entry.id}",
         )
     return live[0]
 
@@ -104,7 +104,7 @@ def run(record: Record, command: Sequence[str], node: str | None = None) -> int:
         ) from None
     nodes = [name.encode() for name in expand_nodelist(record.node_list)]
     readers = [
-        threading.Thread(target=_name_lines, args=(stream, out.buffer, nodes))
+        threading.Thread(target=_name_lines, args=(stream, out.buffer, nodes, process))
         for stream, out in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
         if stream is not None
     ]
@@ -119,11 +119,17 @@ def run(record: Record, command: Sequence[str], node: str | None = None) -> int:
             continue
 
 
-def _name_lines(stream: IO[bytes], out: IO[bytes], nodes: list[bytes]) -> None:
+def _name_lines(
+    stream: IO[bytes], out: IO[bytes], nodes: list[bytes], process: subprocess.Popen[bytes]
+) -> None:
     """Write lines on, with the node's name in the place of srun's task number."""
     with stream:
         for line in stream:
             number, _, text = line.partition(b":")
             task = int(number) if number.strip().isdigit() else len(nodes)
-            out.write(nodes[task] + b":" + text if task < len(nodes) else line)
-            out.flush()
+            try:
+                out.write(nodes[task] + b":" + text if task < len(nodes) else line)
+                out.flush()
+            except BrokenPipeError:  # | head: nobody reads on, so nothing need run on
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+                process.terminate()

@@ -17,8 +17,8 @@ from typing import Any
 
 from slurmkit.launch.chosen import is_on_slurm
 from slurmkit.launch.control import unknown
-from slurmkit.launch.registry import Entry, UnknownJobError, entries
-from slurmkit.launch.remains import record_of, records_of
+from slurmkit.launch.registry import Entry, UnknownJobError, entries, whole_jobs
+from slurmkit.launch.remains import record_of, records_of, with_own_code
 from slurmkit.launch.rundir import RunDirectory
 from slurmkit.slurm.commands import SlurmError
 from slurmkit.slurm.queue import accounted, find_records, queued
@@ -92,7 +92,7 @@ def overview() -> Overview:
     known = {entry.id: entry for entry in entries()}
     notes: list[str] = []
     records: list[Record] = []
-    recent = _recent(known.values())
+    recent = whole_jobs()[-_LAST_ENTRIES:]
     try:
         records = queued(user=getpass.getuser(), lately=True, patience=PATIENCE)
     except SlurmError as error:
@@ -120,7 +120,7 @@ def detail(entry: Entry) -> Detail:
         try:
             records = find_records([entry.id], each_task=True, patience=PATIENCE, notes=notes)
         except SlurmError as error:
-            records = records_of(entry)
+            records = records_of(entry, is_gone=False)
             if not records:
                 raise
             notes.append(str(error))
@@ -130,7 +130,7 @@ def detail(entry: Entry) -> Detail:
         records = [found] if found else []
     if not records:
         raise UnknownJobError(unknown(entry.id))
-    records.sort(key=_task)
+    records = sorted((with_own_code(record, entry) for record in records), key=_task)
     if not entry.name:
         entry = replace(entry, name=records[0].name)
     return Detail(entry, records, combined([record.state for record in records]), notes)
@@ -158,16 +158,6 @@ def last_metrics(run: RunDirectory | None) -> dict[str, Any] | None:
     return None
 
 
-def _recent(known: Iterable[Entry]) -> list[Entry]:
-    """Return the jobs of the list that were heard of last, of arrays the array alone."""
-    newest: dict[str, Entry] = {}
-    for entry in reversed(list(known)):
-        newest.setdefault(entry.array_id, entry)
-        if len(newest) == _LAST_ENTRIES:
-            break
-    return list(newest.values())
-
-
 def _by_sacct() -> list[Record]:
     """Ask sacct in squeue's place."""
     try:
@@ -191,8 +181,8 @@ def _forgotten(recent: list[Entry], told: list[Record], notes: list[str]) -> lis
     seen = {record.id for record in told}
     records = [record for record in records if record.id not in seen and "[" not in record.id]
     found = {record.array_id for record in records}
-    left = [record_of(entry) for entry in gone if entry.array_id not in found]
-    records += [record for record in left if record]
+    left = [entry for entry in gone if entry.array_id not in found]
+    records += [record for entry in left for record in records_of(entry, is_gone=not notes)]
     return [record for record in records if record.array_id in arrays or _is_shown(record)]
 
 
@@ -228,7 +218,8 @@ def _together(records: Iterable[Record], known: dict[str, Entry]) -> list[Seen]:
                 counts[record.state.name] += tasks_in(record.id)
             seen.append(Seen(replace(first, id=id), _entry(id, own, known), dict(counts)))
         else:
-            seen.append(Seen(first, _entry(id, own, known)))
+            entry = _entry(id, own, known)
+            seen.append(Seen(with_own_code(first, entry), entry))
     return seen
 
 
@@ -255,7 +246,8 @@ def _is_shown(record: Record) -> bool:
     if not record.state.is_final:
         return True
     try:
-        return datetime.now() - datetime.fromisoformat(record.ended) < _LATELY
+        last = record.ended or record.started  # no word of an end: when it began
+        return datetime.now() - datetime.fromisoformat(last) < _LATELY
     except ValueError:
         return False
 

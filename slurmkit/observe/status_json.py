@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slurmkit.launch.failure import first_failure
 from slurmkit.observe.status import last_metrics
 from slurmkit.observe.times import read_duration
 
 if TYPE_CHECKING:
     from slurmkit.launch.registry import Entry
+    from slurmkit.launch.rundir import RunDirectory
     from slurmkit.observe.status import Detail, Overview
     from slurmkit.slurm.records import Record
 
@@ -41,8 +43,17 @@ def detail_data(detail: Detail) -> dict[str, Any]:
         "logs": [str(log.path) for log in run.rank_logs()] if run else [],
         "status": run.status() if run else None,
         "metrics": last_metrics(run),
+        "first_failure": _failed_first(run) if detail.state.name == "FAILED" else None,
         "events": run.batch_events() if run else [],
     }
+
+
+def _failed_first(run: RunDirectory | None) -> dict[str, Any] | None:
+    failure = first_failure(run) if run else None
+    if failure is None:
+        return None
+    log = str(failure.log) if failure.log else None
+    return {"rank": failure.rank, "text": failure.text, "log": log, "ends": failure.last_words()}
 
 
 def job_data(record: Record, entry: Entry) -> dict[str, Any]:

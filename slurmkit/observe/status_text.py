@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slurmkit.launch.failure import first_failure
 from slurmkit.observe import table
 from slurmkit.observe.points import points
 from slurmkit.observe.status import last_metrics
@@ -113,6 +115,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("fix", record.reason.fix_for(record.id)),
         ("waits for", record.dependency),
         ("exit", exit_words(record) if state.name != "CANCELLED" else ""),
+        ("user", record.user if record.user != getpass.getuser() else ""),
         ("nodes", f"{record.nodes}  {record.node_list}".rstrip() if record.nodes else ""),
         ("partition", record.partition),
         ("submitted", show_time(record.submitted)),
@@ -135,14 +138,22 @@ def _files(detail: Detail, record: Record) -> list[tuple[str, str]]:
     if run is None:
         return [("directory", f"{detail.entry.directory} (made when the job starts)")]
     count = len(run.rank_logs())
+    ranks = "1 rank" if count == 1 else f"{count} ranks"
     return [
+        ("failed", failed_first(run) if record.state.name == "FAILED" else ""),
         *rows,
         ("script", str(run.script) if run.script.is_file() else ""),
         ("output", str(run.output) if run.output.is_file() else ""),
-        ("logs", f"{run.logs} ({count} ranks): slurmkit logs {record.id}" if count else ""),
+        ("logs", f"{run.logs} ({ranks}): slurmkit logs {record.id}" if count else ""),
         ("program", _program(run)),
         ("metrics", _metrics(run)),
     ]
+
+
+def failed_first(run: RunDirectory) -> str:
+    """Return which rank failed first, with its last line; nothing where the logs do not tell."""
+    failure = first_failure(run)
+    return ": ".join([failure.text, *failure.last_words()[-1:]]) if failure else ""
 
 
 def _program(run: RunDirectory) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from slurmkit.render import container, entrypoint, quoting
-from slurmkit.render.script import _context
+from slurmkit.render.script import context
 from slurmkit.render.templates import template
 from slurmkit.spec.dump import dump_job
 from slurmkit.spec.errors import Place, Problem, SpecError
@@ -84,8 +84,8 @@ def render_hosts(
             "watched": False,
             "signal_workers": False,
         }
-        context = {**_context(spec, None), **names}
-        scripts[file_name(rank)] = template("hosts/launch.sh.j2").render(context)
+        known = {**context(spec, None), **names}
+        scripts[file_name(rank)] = template("hosts/launch.sh.j2").render(known)
     return scripts
 
 
@@ -120,7 +120,7 @@ def probe_script(spec: JobSpec, program: str, words: Sequence[str], directory: s
     """Return the bash that runs a Python program in the job's environment on a host."""
     return template("hosts/probe.sh.j2").render(
         **{
-            **_context(spec, None),
+            **context(spec, None),
             "passed": [],
             "directory": directory,
             "program": entrypoint.verbatim("PROGRAM", program),

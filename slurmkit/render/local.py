@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slurmkit.render.hosts import start_word
-from slurmkit.render.script import _context
+from slurmkit.render.script import context
 from slurmkit.render.templates import template
 from slurmkit.slurm.scalars import parse_time
 
@@ -26,4 +26,4 @@ def render_local(spec: JobSpec, *, job_file: JobSpec) -> str:
         "seconds": parse_time(spec.resources.time) if spec.resources.time else None,
         "most_requeues": spec.requeue.max_requeues if spec.requeue else 0,
     }
-    return template("submitit/local.sh.j2").render({**_context(spec, job_file), **names})
+    return template("submitit/local.sh.j2").render({**context(spec, job_file), **names})

@@ -30,16 +30,17 @@ def render(spec: JobSpec, *, job_file: JobSpec | None = None) -> str:
         SpecError: the job asks for what this version cannot render, or its template is wrong.
     """
     if spec.template is None:
-        return _checked(job_template().render(_context(spec, job_file)), spec)
+        return _checked(job_template().render(context(spec, job_file)), spec)
     from slurmkit.render.user_template import render_user_template
 
-    return _checked(render_user_template(spec, spec.template, _context(spec, job_file)), spec)
+    return _checked(render_user_template(spec, spec.template, context(spec, job_file)), spec)
 
 
-def _context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
+def context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
+    """Return what the templates read; `job_file` is the job that the run directory keeps."""
     environment, kind = spec.environment, spec.launcher.kind
     swept = _sweep(spec)
-    here, on_node = _variables(spec)
+    here, on_node = _variables(spec, swept)
     requeue = spec.requeue if spec.requeue and spec.requeue.by == "script" else None
     config = spec.entrypoint.config
     tasks, cpus = directives.tasks_per_node(spec), directives.cpus_per_task(spec)
@@ -90,8 +91,13 @@ def _context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
     }
 
 
-def _variables(spec: JobSpec) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return what the batch shell exports, and what each node exports because it reads it there."""
+def _variables(
+    spec: JobSpec, swept: Sweep | None
+) -> tuple[list[tuple[str, str]], list[tuple[str, str | None]]]:
+    """Return what the batch shell exports, and what each node exports because it reads it there.
+
+    In the order of the job file, for one may read another; None is for the value of a point.
+    """
     values = {"PYTHONUNBUFFERED": "1"}
     if interface := spec.environment.network_interface:
         values |= {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface}
@@ -100,14 +106,19 @@ def _variables(spec: JobSpec) -> tuple[list[tuple[str, str]], list[tuple[str, st
         values["PET_SHUTDOWN_TIMEOUT"] = str(spec.requeue.lead_time)
     values |= spec.environment.variables
     here: list[tuple[str, str]] = []
-    on_node: list[tuple[str, str]] = []
+    on_node: list[tuple[str, str | None]] = []
+    by_point = {choice.name for choice in swept.node_exports} if swept else set()
     for name, value in values.items():
         if f"environment.variables.{name}" in spec.sweep:
+            on_node += [(name, None)] if name in by_point else []
             continue
         # An image may set the same variable and win, so that a container's are set inside.
         inside = spec.container is not None or "${env:" in value.replace("$${", "")
-        where = on_node if inside else here
-        where.append((name, quoting.node_word(value, f"environment.variables.{name}")))
+        word = quoting.node_word(value, f"environment.variables.{name}")
+        if inside:
+            on_node.append((name, word))
+        else:
+            here.append((name, word))
     return here, on_node
 
 

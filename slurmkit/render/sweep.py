@@ -70,7 +70,9 @@ def sweep(spec: JobSpec) -> Sweep | None:
     configs = {n: axis for n, axis in columns.items() if axis.kind == "config"}
     return Sweep(
         table=_table(list(columns.values())),
-        exports=[_export(n, axis) for n, axis in variables.items() if n not in on_node],
+        exports=[
+            choice for n, axis in variables.items() if (choice := _export(spec, n, axis)).cases
+        ],
         node_exports=[_node_export(n, axis) for n, axis in on_node.items()],
         words=[_words(*programs[name]) for name in _ORDER if name in programs],
         config=[choice for n, axis in configs.items() if (choice := _config(n, axis)).cases],
@@ -128,14 +130,14 @@ def _cases(values: Sequence[Any], lines: Mapping[str, list[str]]) -> list[tuple[
     return [(quoting.word(text), lines[text]) for text in dict.fromkeys(map(cell, values))]
 
 
-def _export(column: int, axis: Axis) -> Choice:
-    """Export a variable in the batch shell."""
+def _export(spec: JobSpec, column: int, axis: Axis) -> Choice:
+    """Export a variable in the batch shell, with those values that it would export in a point."""
     name = axis.path[-1]
+    values = [] if spec.container else [v for v in axis.values if literal_text(v) is not None]
     lines = {
-        cell(value): [f"export {name}={quoting.node_word(value, axis.field)}"]
-        for value in axis.values
+        cell(value): [f"export {name}={quoting.node_word(value, axis.field)}"] for value in values
     }
-    return Choice(column, axis.field, name, _cases(axis.values, lines))
+    return Choice(column, axis.field, name, _cases(values, lines))
 
 
 def _node_export(column: int, axis: Axis) -> Choice:

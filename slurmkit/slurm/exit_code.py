@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _WORDS = {
     1: "an error of the program",
@@ -16,7 +16,10 @@ _WORDS = {
 _NO_FILE = 53
 """What Slurm writes for a job that it could not even start, as if it were a signal."""
 _SIGNALLED = range(129, 129 + 64)
-_BY_SIGNAL = {"SIGKILL": "often for want of memory", "SIGTERM": "told to end"}
+_BY_SIGNAL = {
+    "SIGKILL": "often for want of memory",
+    "SIGTERM": "told to end, as when another rank has failed",
+}
 _BY_SIGNAL |= {"SIGSEGV": "a segmentation fault", "SIGABRT": "it aborted", "SIGBUS": "a bus error"}
 
 
@@ -28,6 +31,8 @@ class ExitCode:
     """What it exited with; 0 when a signal ended it."""
     signal: int = 0
     """The signal that ended it; 0 when none did."""
+    folded: bool = field(default=False, compare=False)
+    """Whether it may have been 128 more, which sacct takes off codes above 128."""
 
     def __str__(self) -> str:
         return f"{self.code}:{self.signal}"
@@ -44,6 +49,9 @@ class ExitCode:
             if not self.is_killed:
                 return f"{self}: its log file or its directory could not be opened on the node"
             return _killed(self.signal)
+        if self.folded and _killed(self.code).endswith(")"):
+            both = f"{self.code}, or {self.code + 128} (sacct takes 128 off)"
+            return f"exit code {both}: {_killed(self.code)}"
         if self.code in _WORDS:
             return f"exit code {self.code}: {_WORDS[self.code]}"
         if self.code in _SIGNALLED:

@@ -28,6 +28,10 @@ SACCT_FORMAT = (
 )
 _NOTHING = {"", "N/A", "(null)", "Unknown", "None assigned", "NONE", "n/a", "INVALID"}
 
+_WAITED = {"Priority", "Resources", "Dependency", "BeginTime", "JobHeldUser", "JobHeldAdmin"}
+_WAITED |= {"JobArrayTaskLimit", "Reservation", "ReqNodeNotAvail", "WaitingForScheduling"}
+"""Reasons for waiting, which squeue leaves to a job that was cancelled meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -109,6 +113,8 @@ def _of_squeue(row: Mapping[str, str]) -> Record:
     reason = read_reason(row["Reason"])
     if reason.name == "JobLaunchFailure" and ended is not None and ended.is_killed:
         reason = read_reason("RaisedSignal")  # 22.05 has one word for both
+    if state.is_final and reason.name in _WAITED:
+        reason = read_reason("None")
     return Record(
         id=row["JobArrayID"],
         raw_id=row["JobID"],
@@ -136,6 +142,7 @@ def _of_sacct(row: Mapping[str, str]) -> Record:
         return _text(row.get(name, ""))
 
     state = read_state(row.get("State", ""))
+    code = read_exit_code(row.get("ExitCode", ""))
     # It keeps the reason for which a job has waited last, long after that.
     reason = read_reason(row.get("Reason", "") if state.phase == "waiting" else "None")
     return Record(
@@ -155,7 +162,7 @@ def _of_sacct(row: Mapping[str, str]) -> Record:
         limit=field("Timelimit"),
         left="",
         restarts=0,
-        exit_code=read_exit_code(row.get("ExitCode", "")) if state.is_final else None,
+        exit_code=replace(code, folded=True) if code is not None and state.is_final else None,
     )
 
 

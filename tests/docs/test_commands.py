@@ -134,7 +134,7 @@ def test_page_on_slurm(name: str, directory: Callable[[str], Path], slurm: Slurm
     if name == README.name:
         logs = [path.read_text() for path in work.glob("slurmkit-*.out")]
         worlds = [len(set(re.findall(RANKS, text))) for text in (*printed, *logs)]
-        assert worlds.count(4) == 2, "by sbatch, and inside salloc"
+        assert worlds.count(4) == 3, "by submit, by sbatch, and inside salloc"
 
 
 def test_install(tmp_path: Path) -> None:

@@ -30,9 +30,10 @@ def test_the_users_own_formats_change_nothing(
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("SINFO_FORMAT", "%N")
+    monkeypatch.delenv("LC_ALL", raising=False)
     nodes, config, accounts = describe_cluster("me")
     assert nodes is not None
-    assert nodes.endswith("--format=%P|%a|%l|%s|%D|%c|%G|%T unset C\n")
+    assert nodes.endswith("--format=%P|%a|%l|%s|%D|%c|%G|%T unset C.UTF-8\n")
     assert config is not None
     assert "show config" in config
     assert accounts is not None

@@ -77,6 +77,17 @@ def test_a_task_that_is_no_rank(run: RunDirectory) -> None:
     assert found.last_words() == []
 
 
+def test_tasks_that_were_told_to_end_did_not_fail_first(run: RunDirectory) -> None:
+    told = "srun: error: node1: task 0: Terminated\n"
+    told += "srun: error: node1: task 1: Exited with exit code 143\n"
+    run.output.write_text(MEET + told)
+    assert first_failure(run) is None, "the job was cancelled"
+    run.output.write_text(MEET + told + "srun: error: node2: task 3: Exited with exit code 1\n")
+    found = first_failure(run)
+    assert found
+    assert found.rank == 3
+
+
 def test_nothing_is_known(run: RunDirectory) -> None:
     assert first_failure(run) is None
     run.output.write_bytes(

@@ -75,7 +75,7 @@ def until(true: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def test_a_job_that_ends_well(submit: Callable[..., Job]) -> None:
+def test_a_job_that_ends_well(submit: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit()
     assert job.state().name == "RUNNING"
     until(job.run.job_file.exists)
@@ -86,6 +86,9 @@ def test_a_job_that_ends_well(submit: Callable[..., Job]) -> None:
     seen: list[State] = []
     assert job.wait(30, watch=seen.append).name == "COMPLETED"
     assert seen[-1].name == "COMPLETED"
+    with monkeypatch.context() as patch:
+        patch.delattr(simulated, "_find")
+        assert job.state().name == "COMPLETED", "without a look at all processes of the machine"
     assert job.result() == {"answer": 42}
     assert job.results() == [{"answer": 42}]
     assert "rank 1 says hello" in Path(f"slurmkit-{job.id}.out").read_text(encoding="utf-8")
@@ -240,6 +243,19 @@ def test_a_job_from_elsewhere_has_no_files_here() -> None:
         _ = job.run
     with pytest.raises(UnknownJobError, match="no job was submitted from here yet"):
         Job.last()
+
+
+def test_of_an_array_the_task_that_failed_is_named(tmp_path: Path) -> None:
+    top = tmp_path / "runs" / "x" / "7"
+    for task in (0, 1):
+        (top.with_name(f"7_{task}") / "logs").mkdir(parents=True)
+    (top.with_name("7_1") / "logs" / "node1.rank0.log").write_text("no data\n")
+    said = "srun: error: node1: task 0: Exited with exit code 3\n"
+    (tmp_path / "slurmkit-7_1.out").write_text(said)
+    text = str(JobFailedError(Job(Entry("7", "x", str(top))), read_state("FAILED")))
+    assert "first to fail: rank 0 on node1 (exit code 3); its log ends:" in text
+    assert f"logs: {top}_1/logs\n" in text
+    assert text.endswith("slurmkit logs 7_1 --rank 0")
 
 
 def test_the_results_of_an_array_and_its_metrics(tmp_path: Path) -> None:

@@ -156,6 +156,32 @@ def test_a_cancelled_rank_has_time_to_save_though_another_dies_at_once(submit: S
     assert (job.run.path / "saved").exists()
 
 
+def test_a_program_that_never_asks_is_called_again(submit: Submit, tmp_path: Path) -> None:
+    waits = (
+        "import os, pathlib, time\n"
+        "if os.environ['SLURMKIT_ATTEMPT'] == '0':\n"
+        "    pathlib.Path(os.environ['SLURMKIT_RUN_DIR'], 'here').touch()\n"
+        "    time.sleep(600)\n"
+    )
+    job = submit(waits, "{script: program.py}", requeue={}, resources={"processes_per_node": 1})
+    end = time.monotonic() + 60
+    while not (job.run.path / "here").exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    job.cancel("USR1")
+    assert str(job.wait(60, show=False)) == "COMPLETED", log(job, 0)
+    assert "Traceback" not in log(job, 0)
+
+
+def test_a_module_that_exits(submit: Submit) -> None:
+    program = "import os, sys\ndef main(config): sys.exit(int(os.environ['CODE']))\n"
+    job = submit(program, environment={"variables": {"CODE": "0"}})
+    assert job.results(60) == [None, None]
+    job = submit(program, environment={"variables": {"CODE": "3"}})
+    with pytest.raises(JobFailedError, match="module: program ended with 3"):
+        job.result(60)
+
+
 def texts(job: Job) -> list[str]:
     return [each.path.read_text() for each in job.run.rank_logs()] or [""]
 

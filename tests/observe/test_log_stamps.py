@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from itertools import accumulate
 
@@ -14,9 +15,12 @@ NOW = datetime(2026, 11, 21, 12).timestamp()
 
 
 @pytest.fixture(autouse=True)
-def zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
+def zone() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()  # that of the tests after this one
 
 
 def times(*lines: str) -> list[str]:
@@ -51,6 +55,13 @@ def times(*lines: str) -> list[str]:
 )
 def test_a_time(line: str) -> None:
     assert times(line) == ["2026-11-21 08:15:30,123"]
+
+
+def test_logs_are_followed_for_days() -> None:
+    clock, line = Clock(NOW), b"2026-11-24 08:15:30 text"
+    assert clock.times([line], BEFORE_ALL) == [BEFORE_ALL], "not a time that can have been"
+    clock.advance(NOW + 3 * 86400)
+    assert clock.times([line], BEFORE_ALL) == ["2026-11-24 08:15:30"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,13 @@ def test_all(entry: Entry) -> None:
     assert stamps == sorted(stamps)
 
 
+def test_what_ranks_wrote_is_none_of_the_scripts_on_hosts_and_pretend_nodes(entry: Entry) -> None:
+    output = Path(entry.directory).parents[2] / "slurmkit-7.out"
+    output.write_text("begin\nnode0 | [rank0] 2026-11-21 08:00:00 0\nnode10 | agent\na | b\n")
+    own = [line for line in shown(entry, logs.View(everything=True)) if line.startswith("script")]
+    assert [line.split(" | ", 1)[1] for line in own] == ["begin", "node10 | agent", "a | b"]
+
+
 @pytest.mark.parametrize(
     ("view", "ranks"),
     [

@@ -164,6 +164,21 @@ def test_watching_ends_quietly_at_ctrl_c(environment: dict[str, str]) -> None:
         os.close(ours)
 
 
+def test_exec_ends_quietly_when_nobody_reads_on(environment: dict[str, str]) -> None:
+    write_program(environment, "squeue", f"exec grep '^1 ' {RECORDED}/squeue-22.05.txt")
+    write_program(environment, "srun", "while :; do echo 0: x; sleep 0.01; done")
+    exec_ = subprocess.Popen(
+        [SLURMKIT, "exec", "1", "--", "true"],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert exec_.stdout is not None
+    assert exec_.stderr is not None
+    assert exec_.stdout.readline() == b"node1: x\n"
+    exec_.stdout.close()
+    assert exec_.stderr.read() == b""
+    assert exec_.wait(timeout=10) != 0
+
+
 def test_a_script_that_was_ended_without_a_word(tmp_path: Path) -> None:
     events = tmp_path / "runs" / "a" / "7" / "events"
     events.mkdir(parents=True)

@@ -137,21 +137,32 @@ def test_a_time_limit_that_was_moved_counts(tmp_path: Path, moved: str, ended: s
     assert ran.stdout == f"out of time: {ended}\n", ran.stderr
 
 
+def run_worker(directory: Path, rank: int, command: list[str], **job: Any) -> None:
+    """Run what the script runs in each process, without the script around it."""
+    spec = {"name": "worker", "entrypoint": {"command": command}, **job}
+    text = render(JobSpec.model_validate(spec))
+    worker = text[text.index("slurmkit_worker() {") : text.index("export -f slurmkit_node")]
+    (directory / "logs").mkdir(exist_ok=True)
+    variables = {"SLURMKIT_RUN_DIR": str(directory), "SLURMD_NODENAME": "node1"}
+    subprocess.run(
+        ["bash", "-c", f"{worker}slurmkit_worker"],
+        env={**os.environ, **variables, "RANK": str(rank)},
+        stdout=subprocess.PIPE,  # waits until tee and sed are done, too
+        check=False,
+        start_new_session=True,
+    )
+
+
 def test_a_rank_that_fails_at_once_has_its_words_in_its_log(tmp_path: Path) -> None:
     """The end of its step reaches tee in the same moment, before tee has begun."""
-    command = ["bash", "-c", "echo no such file; kill -TERM 0"]
-    job = {"name": "early", "entrypoint": {"command": command}}
-    text = render(JobSpec.model_validate(job))
-    worker = text[text.index("slurmkit_worker() {") : text.index("export -f slurmkit_node")]
-    (tmp_path / "logs").mkdir()
-    variables = {"SLURMKIT_RUN_DIR": str(tmp_path), "SLURMD_NODENAME": "node1"}
     for rank in range(12):
-        subprocess.run(
-            ["bash", "-c", f"{worker}slurmkit_worker"],
-            env={**os.environ, **variables, "RANK": str(rank)},
-            stdout=subprocess.PIPE,  # waits until tee and sed are done, too
-            check=False,
-            start_new_session=True,
-        )
+        run_worker(tmp_path, rank, ["bash", "-c", "echo no such file; kill -TERM 0"])
     logs = [path.read_text() for path in tmp_path.glob("logs/node1.rank*.log")]
     assert logs == ["no such file\n"] * 12
+
+
+def test_after_half_a_line_the_next_run_begins_a_new_one(tmp_path: Path) -> None:
+    for text in ("half a", "whole\n", "last\n"):
+        run_worker(tmp_path, 0, ["printf", text], requeue={})
+    log = tmp_path / "logs" / "node1.rank0.log"
+    assert log.read_text() == "half a\nwhole\nlast\n"

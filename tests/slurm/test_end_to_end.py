@@ -63,6 +63,8 @@ def submit(
     assert found, ran.stderr
     if wait:  # more closely than `sbatch --wait`, which looks every ten seconds
         slurm.wait(found[0], FINAL, timeout=180)
+        while slurm.sacct(found[0])["job"]["End"] == "Unknown":  # the accounting hears of it later
+            time.sleep(0.2)
     return found[0]
 
 

@@ -176,7 +176,11 @@ def test_arrays_and_names(slurm: SlurmCluster, work: Path, kit: Kit) -> None:
     assert (again.returncode, "leaves no trace" in again.stderr) == (2, True)
     assert states[f"{array}_2"] == "RUNNING"
     assert kit("cancel", "twins", array, held).returncode == 2
+    over = slurm.submit("#!/bin/bash\ntrue\n", "--job-name=over", cwd=work)
+    slurm.wait(over, "COMPLETED")
+    assert f"job {over}  over" in kit("status", "over").stdout, "in the table as well"
     assert kit("cancel", array, held).returncode == 0
+    assert json.loads(kit("status", held, "--json").stdout)["reason"] is None, "it waits no more"
     wait_for(lambda: "2 RUNNING" not in kit("status").stdout)
 
 

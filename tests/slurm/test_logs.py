@@ -142,7 +142,10 @@ def test_from_elsewhere_and_mistakes(slurm: SlurmCluster, work: Path) -> None:
     none = slurm.run([SLURMKIT, "logs"], cwd=work, env=other)
     assert (none.returncode, none.stdout) == (2, "")
     assert "no job was submitted from here" in none.stderr
+    plain = slurm.submit("#!/bin/bash\nsleep 60\n", cwd=work)
+    slurm.wait(plain, "RUNNING")
     for words, told in (
+        (["-f", plain], f"Slurm writes its output to {work}/slurm-{plain}.out"),
         (["999999"], "Slurm does not know it"),
         ([id, "--rank", "x"], "no list of ranks"),
         ([id, "--grep", "("], "no regular expression"),

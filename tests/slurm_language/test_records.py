@@ -67,6 +67,8 @@ def test_sacct(version: str) -> None:
     assert jobs["8"].state.name == "CANCELLED", "written as CANCELLED by 0"
     assert jobs["12"].name == "two\nlines"
     assert str(jobs["3"].exit_code) == "3:0"
+    assert jobs["3"].exit_code is not None
+    assert jobs["3"].exit_code.folded
     assert str(jobs["4"].exit_code) == "0:9"
     assert jobs["9"].restarts == 1, "one row a run"
     assert jobs["2_0"].raw_id == "13"

@@ -109,6 +109,12 @@ def test_exit_codes_in_words(text: str, words: str) -> None:
     assert words in code.words
 
 
+def test_sacct_takes_128_off_a_code() -> None:
+    assert "137 (sacct takes 128 off): ended by SIGKILL" in ExitCode(9, folded=True).words
+    assert ExitCode(9).words == "exit code 9"
+    assert ExitCode(3, folded=True).words == "exit code 3"
+
+
 def test_no_exit_code() -> None:
     assert read_exit_code("") is None
     assert read_wait_status("0:0") is None

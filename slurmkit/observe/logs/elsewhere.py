@@ -7,12 +7,17 @@ from pathlib import Path
 
 from slurmkit.launch.registry import Entry, UnknownJobError
 from slurmkit.slurm.commands import SlurmError, call
+from slurmkit.slurm.records import SEPARATOR
 
 _WIDTH = 4096
 
 
 class NoLogsError(UnknownJobError):
     """The job is known, and has left no logs; or not yet."""
+
+
+class ForeignJobError(NoLogsError):
+    """The job has started, and is none of slurmkit's: its output is in a file of its own."""
 
 
 def located(entry: Entry) -> Entry:
@@ -25,21 +30,26 @@ def located(entry: Entry) -> Entry:
     """
     if entry.directory:
         return entry
-    start = _start_directory(entry.id)
+    start, stdout = _places(entry.id)
     found = sorted(start.glob(f"runs/*/{entry.id}")) or sorted(start.glob(f"runs/*/{entry.id}_*"))
     output = start / f"slurmkit-{entry.id}.out"
     if not found and not output.exists():
-        raise NoLogsError(
-            f"job {entry.id} has written nothing in {start}, where it was submitted: no "
-            f"{output.name}, no runs/*/{entry.id}; what it does: slurmkit status {entry.id}"
+        missing = (
+            f"job {entry.id} has no logs of slurmkit's in {start}, where it was submitted: no "
+            f"{output.name}, no runs/*/{entry.id}; "
         )
+        if stdout is not None and not stdout.name.startswith("slurmkit-") and stdout.is_file():
+            raise ForeignJobError(f"{missing}Slurm writes its output to {stdout}")
+        raise NoLogsError(f"{missing}what it does: slurmkit status {entry.id}")
     directory = found[0] if found else start / "runs" / "unknown" / entry.id
     return replace(entry, directory=str(directory.with_name(entry.id)))
 
 
-def _start_directory(id: str) -> Path:
+def _places(id: str) -> tuple[Path, Path | None]:
+    """Return where a job was submitted, and where Slurm writes its output, if it still knows."""
+    wanted = ",".join(f"{name}:{_WIDTH}{SEPARATOR}" for name in ("WorkDir", "STDOUT"))
     questions = (
-        ["squeue", "--noheader", "--states=all", f"--jobs={id}", f"--Format=WorkDir:{_WIDTH}"],
+        ["squeue", "--noheader", "--states=all", f"--jobs={id}", f"--Format={wanted}"],
         ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={id}", "--format=WorkDir"],
     )
     errors: list[SlurmError] = []
@@ -51,7 +61,9 @@ def _start_directory(id: str) -> Path:
             continue
         lines = [line.strip() for line in answer.out.splitlines() if line.strip()]
         if answer.code == 0 and lines:
-            return Path(lines[-1])
+            start, _, more = lines[-1].partition(SEPARATOR)
+            stdout = more.partition(SEPARATOR)[0].strip()
+            return Path(start.strip()), Path(stdout) if stdout else None
     if len(errors) == len(questions):
         raise errors[0]
     raise UnknownJobError(

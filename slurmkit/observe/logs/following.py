@@ -10,7 +10,7 @@ from pathlib import Path
 from slurmkit.launch.job import Job
 from slurmkit.launch.registry import Entry
 from slurmkit.launch.rundir import RunDirectory
-from slurmkit.observe.logs.elsewhere import NoLogsError, located
+from slurmkit.observe.logs.elsewhere import ForeignJobError, NoLogsError, located
 from slurmkit.observe.logs.merging import Keep, merge
 from slurmkit.observe.logs.sources import Sources
 from slurmkit.slurm.commands import SlurmError
@@ -27,10 +27,12 @@ _SETTLE = 1.0  # seconds after the end, in which last lines still come from the 
 
 def located_soon(entry: Entry, say: Say) -> Entry:
     """Return the entry with its run directory, for which the job may have to start first."""
-    waiting = None
+    waiting, pause = None, 2 * _SOON
     while True:
         try:
             return located(entry)
+        except ForeignJobError:
+            raise
         except NoLogsError:
             state = Job(entry).state()
             if state.is_final:
@@ -38,7 +40,8 @@ def located_soon(entry: Entry, say: Say) -> Entry:
             if state != waiting:
                 say(f"job {entry.id} is {state}: {state.words}")
             waiting = state
-            time.sleep(2 * _SOON)
+            time.sleep(pause)
+            pause = min(pause * 1.2, _RARELY / 2)
 
 
 class Watch(threading.Thread):
@@ -78,6 +81,9 @@ class Watch(threading.Thread):
                 if never or time.monotonic() - heard > _AWAY:
                     self.error = error
                     return
+            except (ValueError, RuntimeError, OSError) as error:  # of another way of running
+                self.error = SlurmError(str(error))
+                return
             else:
                 heard = time.monotonic()
                 pause = pause if state == self.state else _SOON

@@ -11,6 +11,8 @@ from slurmkit.observe.logs.stamps import BEFORE_ALL, Clock
 
 _OVERWRITTEN = re.compile(rb".*\r(?=[^\r])", re.DOTALL)
 _OF_RANK = re.compile(rb"\[rank\d+\] ")
+_LED_BY_RANK = re.compile(rb"(?:[^\s|]{1,255} *\| )?\[rank\d+\] ")
+"""On hosts and pretend nodes the name of the node comes first."""
 _CONTEXT = 64 << 10
 _ABOVE = 50  # lines above one of the script's among which a time is looked for
 Timed = tuple[list[str], list[bytes]]
@@ -103,7 +105,7 @@ class LogFile:
             self.last = times[-1]
         if self._of_script:
             label = self.label if labelled else b""
-            kept = [at for at, line in enumerate(lines) if not _OF_RANK.match(line)]
+            kept = [at for at, line in enumerate(lines) if not _LED_BY_RANK.match(line)]
             times, lines = [times[at] for at in kept], [label + lines[at] for at in kept]
         return times, lines
 
@@ -115,7 +117,7 @@ class LogFile:
         """
         wanted: set[int] = set(range(len(lines))[-1:])
         for at, line in enumerate(lines):
-            if line[:5] == b"[rank" and _OF_RANK.match(line):
+            if _LED_BY_RANK.match(line):
                 if len(line) > _PART:
                     self._torn += len(_OF_RANK.findall(line, _PART))
             elif self._torn:

@@ -33,6 +33,7 @@ class Sources:
     def look(self) -> list[LogFile]:
         """Return all files that are wanted and there, in order; known ones stay where they are."""
         before = len(self._known)
+        self._clock.advance(time.time())
         runs = self.runs()
         self._several_runs |= bool(runs) and runs[0] != self._top
         for number, run in enumerate(runs):

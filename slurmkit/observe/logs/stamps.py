@@ -69,9 +69,13 @@ class Clock:
 
         It supplies missing years, and tells a time that a line talks of from one that it carries.
         """
-        self._latest = _text(latest + _DAY)
         self._known: dict[object, str] = {}
         self._head: tuple[bytes, int, int] | None = None
+        self.advance(latest)
+
+    def advance(self, latest: float) -> None:
+        """Go on to a later time: logs may be followed for days."""
+        self._latest = _text(latest + _DAY)
 
     def times(self, lines: Sequence[bytes], last: str, start: int = 0) -> list[str]:
         """Return the time of each line of a file.

@@ -13,7 +13,9 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,17 +94,30 @@ def _run_module(name: str, arguments: list[str], has_config: bool) -> Any:
             "main(config): write one, or name the file as entrypoint.script"
         )
     sys.argv = [getattr(module, "__file__", None) or name, *arguments]
-    return main(read_config(Path(arguments[-1])) if has_config else {})
+    config = read_config(Path(arguments[-1])) if has_config else {}
+    with _exits_told(f"entrypoint.module: {name}"):
+        return main(config)
+    return None
 
 
 def _run_script(path: str, arguments: list[str]) -> None:
     sys.argv = [path, *arguments]
     sys.path[0] = str(Path(path).resolve().parent)
-    try:
+    with _exits_told(f"entrypoint.script: {path}"):
         runpy.run_path(path, run_name="__main__")
+
+
+@contextmanager
+def _exits_told(program: str) -> Iterator[None]:
+    """Take `sys.exit()` for the end of the program, and any other exit for its error."""
+    try:
+        yield
     except SystemExit as end:
+        *_, (innermost, _) = traceback.walk_tb(end.__traceback__)
+        if innermost.f_globals.get("__name__", "").startswith("submitit."):
+            raise  # its handler, which has had the job requeued
         if end.code not in (None, 0):
-            raise EntrypointError(f"entrypoint.script: {path} ended with {end.code!r}") from end
+            raise EntrypointError(f"{program} ended with {end.code!r}") from end
 
 
 def _is_running() -> bool:
