@@ -68,6 +68,8 @@ class Verbs(click.Group):
         """Run the verb; a mistake of the user, or of Slurm, is told without a traceback."""
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            raise _with_field(error) from None
         except (ValueError, RuntimeError) as error:
             told = (_TOLD.get(kind.__name__) for kind in type(error).__mro__)
             code = next((code for code in told if code is not None), None)
@@ -81,6 +83,20 @@ class Verbs(click.Group):
             raise click.ClickException(
                 f"standard output cannot be written: {error.strerror}; free some space"
             ) from None
+
+
+def _with_field(error: click.NoSuchOption) -> click.UsageError:
+    """Say how a field of resources is set, where it was written as an option of a verb."""
+    verb = error.ctx.command if error.ctx else None
+    if verb is None or not any(option.name == "overrides" for option in verb.params):
+        return error
+    from slurmkit.spec.model import Resources
+
+    field = error.option_name.lstrip("-").replace("-", "_")
+    if field not in Resources.model_fields:
+        return error
+    told = f"no option {error.option_name}: write --set resources.{field}=VALUE"
+    return click.UsageError(told, error.ctx)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

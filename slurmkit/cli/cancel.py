@@ -26,10 +26,10 @@ def signal_name(_: click.Context, __: click.Parameter, value: str | None) -> str
     "--signal",
     callback=signal_name,
     metavar="NAME",
-    help="Send this, such as USR1, and end nothing.",
+    help="Only send this, such as USR1; a program without a handler for it dies of it.",
 )
 def command(jobs: tuple[str, ...], use_last: bool, signal: str | None) -> None:
-    """End each JOB: an id, an array task such as 123_4, or a name."""
+    """End each JOB: an id or a name, with _4 behind it for task 4 of an array."""
     if not jobs and not use_last:
         raise click.UsageError("say which: slurmkit cancel 1234, a name, or --last")
     from slurmkit.launch import control

@@ -97,7 +97,7 @@ def _launch(ssh: Ssh, plan: Plan, *, checks: bool, lock: int | None) -> int:
     state, first = "CANCELLED", None
     output = Output(plan.output)
     try:
-        output.say(f"job {plan.job_id}: {len(plan.hosts)} hosts; files in {_shown(plan.run.path)}")
+        output.say(f"job {plan.job_id}: {_hosts(plan)}; files in {_shown(plan.run.path)}")
         failed = _refused(ssh, plan, output, checks)
         if failed is None:
             state, first = run_job(plan, ssh, output)
@@ -127,7 +127,8 @@ def _refused(ssh: Ssh, plan: Plan, output: Output, checks: bool) -> str | None:
     for finding in findings:
         output.say(str(finding))
     if not has_errors(findings):
-        output.say(f"checks passed: {len(plan.hosts)} hosts meet at {plan.master}:{plan.port}")
+        meet = "meets" if len(plan.hosts) == 1 else "meet"
+        output.say(f"checks passed: {_hosts(plan)} {meet} at {plan.master}:{plan.port}")
         return None
     output.say("not started; --no-checks starts in spite of it")
     return f"{findings[0].place} ({findings[0].what})"
@@ -157,6 +158,10 @@ def _summary(plan: Plan, state: str, first: str | None) -> str:
         text += f"; first to fail: {first}"
     where = plan.run.logs if plan.run.logs.is_dir() else plan.run.path
     return f"{text}; {'logs' if where == plan.run.logs else 'files'} in {_shown(where)}"
+
+
+def _hosts(plan: Plan) -> str:
+    return f"{len(plan.hosts)} {'host' if len(plan.hosts) == 1 else 'hosts'}"
 
 
 def _shown(path: Path) -> Path:

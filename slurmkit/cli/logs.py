@@ -49,7 +49,11 @@ def _reading(function: str) -> Callable[[click.Context, click.Parameter, Any], A
     help="Only lines in which this regular expression is found.",
 )
 @click.option(
-    "-n", "--lines", metavar="N", type=click.IntRange(0), help="Only the last N lines so far."
+    "-n",
+    "--lines",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Only the last N lines so far, in an array of each task.",
 )
 @click.pass_context
 def command(

@@ -59,9 +59,11 @@ class JobFailedError(RuntimeError):
         named = f" ({job.name})" if job.name else ""
         text = f"job {job.id}{named} is {state}: {state.words}"
         text += _indented(job.remote_traceback()) or _told(self.failure)
-        if job.directory is not None:
+        there = run or next((one for one in job.runs() if one.events.is_dir()), None)
+        if there is not None:  # else it has never run
             rank = f" --rank {self.failure.rank}" if self.failure and self.failure.log else ""
-            logs = run.logs if run else job.directory / "logs"
+            is_array = run is None and there.path != job.directory
+            logs = there.path.with_name(f"{job.id}_TASK") / "logs" if is_array else there.logs
             text += f"\n    logs: {logs}"
             text += f"\n    see:  slurmkit logs {run.path.name if run else job.id}{rank}"
         super().__init__(text)

@@ -20,6 +20,16 @@ class UnknownJobError(ValueError):
     """No job, or more than one, goes by what the user wrote."""
 
 
+class AmbiguousNameError(UnknownJobError):
+    """Several jobs have the name that the user wrote."""
+
+    def __init__(self, name: str, jobs: list[Entry], lines: list[str] | None = None) -> None:
+        self.jobs = jobs
+        told = lines or [f"{entry.id:<12}{entry.directory}" for entry in jobs]
+        text = "".join(f"\n    {line}" for line in told)
+        super().__init__(f"{len(jobs)} jobs are named {name!r}; name one by its id:{text}")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One job."""
@@ -96,7 +106,7 @@ def find(text: str, *, is_live: Callable[[list[str]], Iterable[str]] | None = No
     """Return the job that an id or a name stands for; an unknown id has no name and directory.
 
     Args:
-        text: `123`, `123_4`, or the name of a job.
+        text: `123`, `123_4`, the name of a job, or `NAME_4` for a task of the array NAME.
         is_live: which of these ids wait or run; asked when a name stands for several jobs, of
             which the only live one is then meant.
 
@@ -112,13 +122,15 @@ def find(text: str, *, is_live: Callable[[list[str]], Iterable[str]] | None = No
         return _whole(tasks[-1]) if tasks else Entry(text, "", "")
     named = {entry.array_id: _whole(entry) for entry in known if entry.name == text}
     if not named:
+        array, _, task = text.rpartition("_")
+        if task.isdecimal() and any(entry.name == array for entry in known):
+            return _task(find(array, is_live=is_live), int(task))
         raise UnknownJobError(_no_job(text, known))
     if len(named) > 1 and is_live is not None:
         live = set(is_live(list(named)))
         named = {id: entry for id, entry in named.items() if id in live} or named
     if len(named) > 1:
-        jobs = "\n".join(f"    {entry.id:<12}{entry.directory}" for entry in named.values())
-        raise UnknownJobError(f"{len(named)} jobs are named {text!r}; name one by its id:\n{jobs}")
+        raise AmbiguousNameError(text, list(named.values()))
     return next(iter(named.values()))
 
 
@@ -150,9 +162,18 @@ def _whole(entry: Entry) -> Entry:
     return Entry(entry.array_id, entry.name, directory, entry.cluster, entry.via)
 
 
+def _task(array: Entry, task: int) -> Entry:
+    """Return a task of an array, which the list may not have: it has not started yet."""
+    id = f"{array.id}_{task}"
+    known = find(id)
+    directory = str(Path(array.directory).with_name(id)) if array.directory else ""
+    return known if known.name else Entry(id, array.name, directory, array.cluster, array.via)
+
+
 def _no_job(text: str, known: list[Entry]) -> str:
     from slurmkit.spec.errors import nearest
 
     like = nearest(text, {entry.name for entry in known})
-    hint = f"did you mean {like!r}?" if like else "ids always work: slurmkit logs 1234"
+    ids = "ids always work, such as 1234; your jobs: slurmkit status"
+    hint = f"did you mean {like!r}?" if like else ids
     return f"no job named {text!r} was submitted from here: {hint}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmkit.launch.rundir import RunDirectory
+from slurmkit.launch.rundir import RunDirectory, read_json_lines
 from slurmkit.slurm.exit_code import ExitCode
 from slurmkit.slurm.reasons import Reason, read_reason
 from slurmkit.slurm.records import Record
@@ -40,6 +40,9 @@ def record_of(entry: Entry, state: State | None = None, *, is_gone: bool = True)
     if not events and state is None:
         return None
     begin, end = _span(events)
+    launched = {row.get("event"): row.get("time") for row in _launch_events(run)}
+    submitted = _time(launched.get("submitted"))
+    end = _time(launched.get("ended")) if end is None else end
     code = _code(events)
     is_silent = code is None and state is None
     if state is None:
@@ -58,7 +61,7 @@ def record_of(entry: Entry, state: State | None = None, *, is_gone: bool = True)
         partition="",
         nodes=len(nodes),
         node_list=",".join(nodes),
-        submitted="",
+        submitted=_local(submitted),
         started=_local(begin),
         ended=_local(end) if state.is_final else "",
         elapsed=elapsed,
@@ -100,6 +103,15 @@ def _span(events: list[dict[str, Any]]) -> tuple[float | None, float | None]:
         begin = None if name == "requeued" else when if begin is None else begin
         end = when if name in ("ended", "requeued") else None
     return begin, end
+
+
+def _launch_events(run: RunDirectory) -> list[dict[str, Any]]:
+    """Return what `slurmkit launch` wrote down on this machine; nothing for other jobs."""
+    return read_json_lines(run.events / "launch.jsonl")
+
+
+def _time(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _code(events: list[dict[str, Any]]) -> int | None:

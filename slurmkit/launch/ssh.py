@@ -10,6 +10,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,10 @@ def state(entry: Entry) -> State:
     rows = read_json_lines(run.events / "launch.jsonl")
     names = [row.get("event") for row in rows]
     if "ended" in names:
-        return read_state(str(rows[names.index("ended")].get("state", "")))
+        last = rows[names.index("ended")]
+        state = read_state(str(last.get("state", "")))
+        why = last.get("first") or "it was stopped before"
+        return state if "started" in names else replace(state, words=f"not started: {why}")
     if rows and not _lives(run):
         return read_state("FAILED")
     if rows:

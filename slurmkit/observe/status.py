@@ -1,6 +1,6 @@
 """What there is to tell of jobs: all of a user's, or one with all that belongs to it.
 
-Slurm is asked as seldom as can be: once squeue, and sacct only for jobs that squeue has forgotten.
+Slurm is asked as seldom as can be: once squeue, and beside it sacct for what squeue has forgotten.
 Jobs that Slurm knows nothing of are told from their run directories.
 """
 
@@ -10,6 +10,7 @@ import getpass
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,18 +18,26 @@ from typing import Any
 
 from slurmkit.launch.chosen import is_on_slurm
 from slurmkit.launch.control import unknown
-from slurmkit.launch.registry import Entry, UnknownJobError, entries, whole_jobs
-from slurmkit.launch.remains import record_of, records_of, with_own_code
+from slurmkit.launch.registry import Entry, UnknownJobError, entries
+from slurmkit.launch.remains import records_of, with_own_code
 from slurmkit.launch.rundir import RunDirectory
+from slurmkit.observe.unqueued import is_shown, left_lately, of_back_end
 from slurmkit.slurm.commands import SlurmError
-from slurmkit.slurm.queue import accounted, find_records, queued
+from slurmkit.slurm.queue import (
+    NoAccountingError,
+    accounted,
+    find_records,
+    queued,
+    without_doubles,
+)
 from slurmkit.slurm.records import Record
 from slurmkit.slurm.states import State, combined
 
 PATIENCE = 15.0
 """Seconds for each question to Slurm."""
-_LATELY = timedelta(hours=24)
-_LAST_ENTRIES = 20  # of the list of jobs: those that are looked for when Slurm's queue forgot them
+
+
+_NEVER_RAN = 20  # of the list: the last jobs without a run directory that are asked for by id
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,8 @@ class Detail:
     @property
     def is_array(self) -> bool:
         """Tell whether it has tasks."""
-        return "_" in self.records[0].id and self.entry.id == self.entry.array_id
+        tasks = any("_" in record.id for record in self.records)
+        return tasks and self.entry.id == self.entry.array_id
 
     @property
     def run(self) -> RunDirectory | None:
@@ -89,20 +99,18 @@ def overview() -> Overview:
     Raises:
         SlurmError: Slurm cannot be asked, and no other jobs are known.
     """
-    known = {entry.id: entry for entry in entries()}
-    notes: list[str] = []
-    records: list[Record] = []
-    recent = whole_jobs()[-_LAST_ENTRIES:]
-    try:
-        records = queued(user=getpass.getuser(), lately=True, patience=PATIENCE)
-    except SlurmError as error:
-        notes.append(str(error))
-        records = _by_sacct()
-    records += _forgotten(recent, records, notes)
-    jobs = [*_together(records, known), *_without_slurm(recent)]
+    listed = entries()
+    known = {entry.id: entry for entry in listed}
+    records, notes, is_gone = _of_user()
+    told = {record.array_id for record in records}
+    never_ran = [] if notes else _never_ran(listed, told)
+    records += never_ran
+    told |= {record.array_id for record in never_ran}
+    left = left_lately(listed, told, is_gone=is_gone)
+    jobs = _together([*records, *left], known)
     if notes and not jobs and not known:
         raise SlurmError(*notes[:1])
-    if jobs and shutil.which("squeue") is None:  # a laptop, and what runs there
+    if jobs and not is_gone and _is_laptop(listed):
         notes = []
     return Overview(sorted(jobs, key=_age), notes)
 
@@ -126,8 +134,7 @@ def detail(entry: Entry) -> Detail:
             notes.append(str(error))
         records = records or records_of(entry)
     else:
-        found = _of_back_end(entry)
-        records = [found] if found else []
+        records = of_back_end(entry)
     if not records:
         raise UnknownJobError(unknown(entry.id))
     records = sorted((with_own_code(record, entry) for record in records), key=_task)
@@ -158,48 +165,64 @@ def last_metrics(run: RunDirectory | None) -> dict[str, Any] | None:
     return None
 
 
-def _by_sacct() -> list[Record]:
-    """Ask sacct in squeue's place."""
+def _is_laptop(listed: Iterable[Entry]) -> bool:
+    """Tell whether what runs here has nothing to do with a cluster."""
+    return shutil.which("squeue") is None or not any(map(is_on_slurm, listed))
+
+
+def _of_user() -> tuple[list[Record], list[str], bool]:
+    """Ask squeue and sacct, side by side, for the user's jobs.
+
+    Returns:
+        The jobs; what could not be asked; whether Slurm no longer knows any other.
+    """
+    user = getpass.getuser()
+    with ThreadPoolExecutor(2) as threads:
+        queue = threads.submit(queued, user=user, lately=True, patience=PATIENCE)
+        past = threads.submit(accounted, user=user, since="now-1days", patience=PATIENCE)
+    ended: list[Record] = []
+    notes: list[str] = []
     try:
-        return accounted(user=getpass.getuser(), since="now-1days", patience=PATIENCE)
-    except SlurmError:  # squeue has said it already
+        ended = past.result()
+    except NoAccountingError:
+        pass
+    except SlurmError as error:
+        notes.append(f"{error}\n    meanwhile:  jobs that ended a while ago may be missing")
+    try:
+        records = queue.result()
+    except SlurmError as error:
+        return [one for one in ended if is_shown(one)], [str(error)], False
+    old = _begun_before(records)
+    ended = [*ended, *(_ask_sacct(old) if old and not notes else [])]
+    arrays = {record.array_id for record in records if "_" in record.id}
+    late = without_doubles(records, (one for one in ended if one.state.is_final))[len(records) :]
+    shown = [one for one in late if one.array_id in arrays or is_shown(one)]
+    return [*records, *shown], notes, True
+
+
+def _never_ran(listed: Iterable[Entry], told: Iterable[str]) -> list[Record]:
+    """Ask for jobs that ended before they could run, which sacct tells of only by their ids."""
+    ids = [
+        entry.id
+        for entry in listed
+        if entry.id not in told and is_on_slurm(entry) and not Path(entry.directory).is_dir()
+    ]
+    found = _ask_sacct(ids[-_NEVER_RAN:]) if ids else []
+    return [record for record in found if record.state.is_final and is_shown(record)]
+
+
+def _begun_before(records: Iterable[Record]) -> list[str]:
+    """Return the arrays of which tasks may have ended before sacct's last 24 hours."""
+    day_ago = (datetime.now() - timedelta(hours=24)).isoformat()
+    tasks = (record for record in records if "_" in record.id)
+    return sorted({task.array_id for task in tasks if task.submitted < day_ago})
+
+
+def _ask_sacct(ids: list[str]) -> list[Record]:
+    try:
+        return accounted(ids, patience=PATIENCE)
+    except SlurmError:
         return []
-
-
-def _forgotten(recent: list[Entry], told: list[Record], notes: list[str]) -> list[Record]:
-    """Return the jobs, and tasks of arrays, that have ended and that squeue no longer tells of."""
-    known = {record.array_id for record in told}
-    gone = [entry for entry in recent if is_on_slurm(entry) and entry.array_id not in known]
-    arrays = {record.array_id for record in told if "_" in record.id}
-    ids = [*(entry.array_id for entry in gone), *arrays]
-    records: list[Record] = []
-    if ids and not notes:  # of which one says that there is no Slurm here, or that it is away
-        try:
-            records = accounted(ids, patience=PATIENCE)
-        except SlurmError:
-            records = []
-    seen = {record.id for record in told}
-    records = [record for record in records if record.id not in seen and "[" not in record.id]
-    found = {record.array_id for record in records}
-    left = [entry for entry in gone if entry.array_id not in found]
-    records += [record for entry in left for record in records_of(entry, is_gone=not notes)]
-    return [record for record in records if record.array_id in arrays or _is_shown(record)]
-
-
-def _without_slurm(recent: Iterable[Entry]) -> list[Seen]:
-    others = [entry for entry in recent if not is_on_slurm(entry)]
-    found = [(entry, _of_back_end(entry)) for entry in others]
-    return [Seen(record, entry) for entry, record in found if record and _is_shown(record)]
-
-
-def _of_back_end(entry: Entry) -> Record | None:
-    """Ask the way of running itself for the state, and the run directory for the rest."""
-    from slurmkit.launch.job import back_end
-
-    try:
-        return record_of(entry, back_end(entry.via).state(entry))
-    except (SlurmError, RuntimeError, OSError, ImportError):
-        return record_of(entry)
 
 
 def _together(records: Iterable[Record], known: dict[str, Entry]) -> list[Seen]:
@@ -239,17 +262,6 @@ def tasks_in(id: str) -> int:
         return len(check_array(indices.rstrip("]"), max_size=10**7).indices)
     except GrammarError:  # cut by Slurm: 7_[0-3,5-...]
         return indices.count(",") + 1
-
-
-def _is_shown(record: Record) -> bool:
-    """Tell whether a job goes on, or has ended lately."""
-    if not record.state.is_final:
-        return True
-    try:
-        last = record.ended or record.started  # no word of an end: when it began
-        return datetime.now() - datetime.fromisoformat(last) < _LATELY
-    except ValueError:
-        return False
 
 
 def _age(seen: Seen) -> tuple[str, int]:

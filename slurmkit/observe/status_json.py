@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurmkit.launch.failure import first_failure
+from slurmkit.observe.points import point_of, swept_values
 from slurmkit.observe.status import last_metrics
 from slurmkit.observe.times import read_duration
 
@@ -26,8 +27,13 @@ def overview_data(overview: Overview) -> list[dict[str, Any]]:
 def detail_data(detail: Detail) -> dict[str, Any]:
     """Return one job with its files; an array with its tasks."""
     if detail.is_array:
+        swept = swept_values(detail)
         tasks = [
-            {**record_data(record), "metrics": last_metrics(detail.run_of(record))}
+            {
+                **record_data(record),
+                "point": point_of(record, swept) or None,
+                "metrics": last_metrics(detail.run_of(record)),
+            }
             for record in detail.records
         ]
         return {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmkit.launch.failure import first_failure
+from slurmkit.launch.misfit import misfits
 from slurmkit.observe import table
 from slurmkit.observe.points import points
 from slurmkit.observe.status import last_metrics
@@ -113,6 +114,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("state", f"{state}: {state.words}"),
         ("reason", reason),
         ("fix", record.reason.fix_for(record.id)),
+        ("too much", "; ".join(misfits(record))),
         ("waits for", record.dependency),
         ("exit", exit_words(record) if state.name != "CANCELLED" else ""),
         ("user", record.user if record.user != getpass.getuser() else ""),

@@ -24,6 +24,15 @@ _PASSING = re.compile(
     r"|unable to connect to database|slurm_persist_conn_open",
     re.IGNORECASE,
 )
+_NO_CLUSTER = re.compile(
+    r"could not establish a configuration source|resolve_ctls_from_dns_srv"
+    r"|unable to process configuration file",
+    re.IGNORECASE,
+)
+_ELSEWHERE = (
+    "run this on a machine of the cluster, a login node for instance; "
+    "`slurmkit simulate job.yaml` rehearses a job here"
+)
 _OUTER_JOB = re.compile(r"SLURM_|SLURMD_|SRUN_|SQUEUE_|SACCT_|SINFO_|SCANCEL_|TORCHELASTIC_|PET_")
 _KEPT = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_EXPORT_ENV", "SLURM_CONF_SERVER"}
 
@@ -38,6 +47,10 @@ class SlurmError(RuntimeError):
         self.fix = fix
         rows = (("Slurm says", self.said.replace("\n", "\n" + " " * 16)), ("fix", fix))
         super().__init__("\n".join([what, *(f"    {k + ':':<12}{v}" for k, v in rows if v)]))
+
+
+class NoClusterError(SlurmError):
+    """Slurm's commands are here, and no configuration: they belong to no cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,8 @@ def call(
     while True:
         tries -= 1
         answer = _once(command, input, environment, end - time.monotonic(), patience)
+        if answer.code != 0 and _NO_CLUSTER.search(answer.err):
+            raise NoClusterError("no Slurm cluster answers on this machine", fix=_ELSEWHERE)
         away = answer.code != 0 and _PASSING.search(answer.err)
         if not away:
             return answer
@@ -154,7 +169,7 @@ def _once(
     except OSError as error:
         raise SlurmError(
             f"{command[0]} cannot be run: {error.strerror}",
-            fix="run this on a machine of the cluster, a login node for instance",
+            fix=_ELSEWHERE,
         ) from None
     out, err = (text.decode(errors="replace") for text in (ran.stdout, ran.stderr))
     return Answer(ran.returncode, out, err)

@@ -19,7 +19,15 @@ from slurmkit.slurm.records import (
     read_squeue,
 )
 
-__all__ = ["NoAccountingError", "Record", "accounted", "find_records", "live_ids", "queued"]
+__all__ = [
+    "NoAccountingError",
+    "Record",
+    "accounted",
+    "find_records",
+    "live_ids",
+    "queued",
+    "without_doubles",
+]
 
 _NO_ACCOUNTING = re.compile(r"accounting storage is disabled|AccountingStorageType", re.IGNORECASE)
 
@@ -136,8 +144,20 @@ def find_records(
         if not found:
             raise
         return found
-    seen = {record.id for record in found}
-    return [*found, *(record for record in ended if record.id not in seen and "[" not in record.id)]
+    return without_doubles(found, ended)
+
+
+def without_doubles(found: Iterable[Record], ended: Iterable[Record]) -> list[Record]:
+    """Return squeue's records, and those of sacct that tell of other jobs and tasks.
+
+    For a while sacct has the task that started last, which Slurm counts by the array's own
+    number, under that number alone, or with those that wait.
+    """
+    records = list(found)
+    seen = {record.id for record in records} | {record.raw_id for record in records}
+    late = [r for r in ended if r.id not in seen and r.raw_id not in seen and "[" not in r.id]
+    arrays = {record.array_id for record in (*records, *late) if "_" in record.id}
+    return [*records, *(r for r in late if r.id not in arrays)]
 
 
 def live_ids(ids: Sequence[str]) -> set[str]:

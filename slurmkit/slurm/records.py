@@ -5,6 +5,7 @@ Both outputs are documented and delimited; names of jobs may hold anything but t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,11 +27,15 @@ SACCT_FORMAT = (
     "JobID,JobIDRaw,JobName,User,State,Partition,NNodes,NodeList,Submit,Start,End,Elapsed"
     ",Timelimit,ExitCode,Reason"
 )
-_NOTHING = {"", "N/A", "(null)", "Unknown", "None assigned", "NONE", "n/a", "INVALID"}
+_NOTHING = {"", "N/A", "(null)", "Unknown", "None assigned", "None", "NONE", "n/a"}
+_NOTHING |= {"INVALID"}
 
 _WAITED = {"Priority", "Resources", "Dependency", "BeginTime", "JobHeldUser", "JobHeldAdmin"}
 _WAITED |= {"JobArrayTaskLimit", "Reservation", "ReqNodeNotAvail", "WaitingForScheduling"}
 """Reasons for waiting, which squeue leaves to a job that was cancelled meanwhile."""
+
+_REFUSALS = {"BadConstraints", "PartitionConfig", "InvalidAccount", "InvalidQOS"}
+_FAILED_DEPENDENCY = re.compile(r"(\d+(?:_\d+)?)(?:_\*)?\(failed\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,14 @@ def _of_squeue(row: Mapping[str, str]) -> Record:
     reason = read_reason(row["Reason"])
     if reason.name == "JobLaunchFailure" and ended is not None and ended.is_killed:
         reason = read_reason("RaisedSignal")  # 22.05 has one word for both
+    nodes = _text(row["NodeList"])
     if state.is_final and reason.name in _WAITED:
+        reason = read_reason("None")
+    begin, end = _text(row["StartTime"]), _text(row["EndTime"])
+    never_started = state.is_final and not nodes and begin in ("", end)
+    if never_started:
+        state = _never_started(state, reason, row["Dependency"])
+    if state.name == "CANCELLED" and reason.name == "DependencyNeverSatisfied":
         reason = read_reason("None")
     return Record(
         id=row["JobArrayID"],
@@ -124,15 +136,15 @@ def _of_squeue(row: Mapping[str, str]) -> Record:
         reason=reason,
         partition=row["Partition"],
         nodes=_number(row["NumNodes"]),
-        node_list=_text(row["NodeList"]),
+        node_list=nodes,
         submitted=_text(row["SubmitTime"]),
-        started=_text(row["StartTime"]),
-        ended=_text(row["EndTime"]),
-        elapsed=_text(row["TimeUsed"]),
+        started="" if never_started else begin,
+        ended=end,
+        elapsed="" if never_started else _text(row["TimeUsed"]),
         limit=_text(row["TimeLimit"]),
         left="" if state.is_final else _text(row["TimeLeft"]),
         restarts=_number(row["RestartCnt"]),
-        exit_code=ended if state.is_final else None,
+        exit_code=ended if state.is_final and not never_started else None,
         dependency=_text(row["Dependency"]),
     )
 
@@ -144,7 +156,15 @@ def _of_sacct(row: Mapping[str, str]) -> Record:
     state = read_state(row.get("State", ""))
     code = read_exit_code(row.get("ExitCode", ""))
     # It keeps the reason for which a job has waited last, long after that.
-    reason = read_reason(row.get("Reason", "") if state.phase == "waiting" else "None")
+    reason = read_reason(row.get("Reason", ""))
+    nodes = field("NodeList")
+    begin, end = field("Start"), field("End")
+    never_started = state.is_final and "NodeList" in row and not nodes and begin in ("", end)
+    if never_started:
+        state = _never_started(state, reason, "")
+    if state.phase != "waiting":
+        reason = read_reason("None")
+    told = state.is_final and not never_started
     return Record(
         id=row["JobID"],
         raw_id=field("JobIDRaw") or row["JobID"],
@@ -154,16 +174,35 @@ def _of_sacct(row: Mapping[str, str]) -> Record:
         reason=reason,
         partition=field("Partition"),
         nodes=_number(row.get("NNodes", "")),
-        node_list=field("NodeList"),
+        node_list=nodes,
         submitted=field("Submit"),
-        started=field("Start"),
-        ended=field("End"),
-        elapsed=field("Elapsed"),
+        started="" if never_started else begin,
+        ended=end,
+        elapsed="" if never_started else field("Elapsed"),
         limit=field("Timelimit"),
         left="",
         restarts=0,
-        exit_code=replace(code, folded=True) if code is not None and state.is_final else None,
+        exit_code=replace(code, folded=True) if told and code is not None else None,
     )
+
+
+def _never_started(state: State, reason: Reason, dependency: str) -> State:
+    """Tell of a job that ended without nodes why it did; of any other job its state as it is.
+
+    Slurm itself ends those that it can never run: it cancels what waits for a job that failed
+    (kill-on-invalid-dep), and 22.05 keeps what sbatch was refused as FAILED, with a raw 1 as its
+    exit code.
+    """
+    if state.name == "CANCELLED" and reason.name in ("DependencyNeverSatisfied", "Dependency"):
+        found = _FAILED_DEPENDENCY.findall(dependency)
+        which = f"job {' and '.join(found)}, which" if found else "the job that"
+        comma = "," if found else ""
+        words = f"cancelled by Slurm: {which} it waited for{comma} did not end well"
+        return replace(state, words=words)
+    if state.name == "FAILED":
+        why = reason.words if reason.name in _REFUSALS else "Slurm refused it"
+        return replace(state, words=f"never started: {why}")
+    return state
 
 
 def _text(text: str) -> str:

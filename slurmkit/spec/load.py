@@ -139,6 +139,8 @@ def parse_overrides(texts: Iterable[str]) -> list[Layer]:
 def _parse_override(text: str) -> Layer:
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
+    if parts[0] == "sweep" and all(parts):  # whose keys are themselves dotted
+        parts = [part for part in ("sweep", ".".join(parts[1:])) if part]
     place = Place(f"--set {dotted((key,))}")  # without the value, which may be a secret
     if not equals or not all(parts):
         expected = "a dotted key, =, a value: --set resources.nodes=4"

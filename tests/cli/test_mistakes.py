@@ -64,6 +64,14 @@ def test_setup_that_bash_reads_passes() -> None:
     assert _told("validate", "job.yaml")[0] == 0
 
 
+@pytest.mark.parametrize("verb", ["submit", "render", "validate"])
+def test_a_field_written_as_an_option(verb: str) -> None:
+    code, told = _told(verb, "job.yaml", "--gpus-per-node", "8")
+    assert code == 2
+    assert "no option --gpus-per-node: write --set resources.gpus_per_node=VALUE\n" in told
+    assert "No such option '--profil'" in _told(verb, "job.yaml", "--profil", "x")[1]
+
+
 def test_a_job_file_without_a_verb() -> None:
     code, told = _told("job.yaml")
     assert (code, "did you mean slurmkit validate job.yaml?" in told) == (2, True)

@@ -58,6 +58,96 @@ def test_the_earliest_of_several_reports_that_was_not_ended_by_another(run: RunD
     assert silent.rank == 0
 
 
+TRACEBACK = """Traceback (most recent call last):
+  File "train.py", line 5, in <module>
+    splits["train"]
+KeyError: 'train'
+"""
+ABORT = """terminate called without an active exception
+[rank1]:[W1121 08:15:31.2 ProcessGroup.cpp:1] Warning: destroy_process_group() was not called
+"""
+
+
+def led(rank: int, text: str) -> str:
+    """Write what a rank wrote as it stands in the job's output."""
+    return "".join(f"[rank{rank}] {line}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize("lead", ["", "[rank1]: "])
+def test_the_exception_and_not_what_torch_says_while_it_aborts(
+    run: RunDirectory, lead: str
+) -> None:
+    log = run.logs / "node1.rank1.log"
+    raised = "".join(f"{lead}{line}\n" for line in TRACEBACK.splitlines())
+    log.write_text(f"step 1\n{raised}{ABORT}")
+    run.output.write_text(MEET + led(1, raised + ABORT) + cause(1, "node1", -6, 30))
+    found = first_failure(run)
+    assert found
+    assert found.text == "rank 1 on node1 (signal 6)"
+    assert found.last_words()[-1] == "KeyError: 'train'"
+    assert found.last_words()[0] == "step 1"
+
+    run.output.write_text(MEET + led(1, raised) + MEET + led(1, ABORT) + cause(1, "node1", -6, 30))
+    again = first_failure(run)
+    assert again
+    assert again.last_words()[-1].startswith("[rank1]:[W"), "the exception is of the attempt before"
+
+    run.output.write_text(MEET + led(1, raised + ABORT) + cause(1, "node1", -9, 30))
+    killed = first_failure(run)
+    assert killed
+    assert killed.last_words()[-1].startswith("[rank1]:[W"), "no exception sends SIGKILL"
+
+
+def test_of_ranks_with_tracebacks_the_first_one_raised_first(run: RunDirectory) -> None:
+    lost = TRACEBACK.replace("KeyError: 'train'", "RuntimeError: Connection closed by peer")
+    said = led(3, TRACEBACK) + led(0, lost)
+    # rank 3 took a second longer to be gone than rank 0, which had lost it
+    run.output.write_text(MEET + said + cause(0, "node1", 1, 30) + cause(3, "node2", 1, 31))
+    found = first_failure(run)
+    assert found
+    assert found.rank == 3
+
+    of_one_agent = cause(3, "node2", 1, 30).replace("Root Cause (first observed failure)", "")
+    run.output.write_text(MEET + said + of_one_agent + cause(2, "node2", -6, 30))
+    beside = first_failure(run)
+    assert beside
+    assert beside.text == "rank 3 on node2 (exit code 1)", "rank 2 aborted, and raised nothing"
+
+    run.output.write_text(MEET + said + cause(1, "node1", -9, 30) + cause(3, "node2", 1, 31))
+    killed = first_failure(run)
+    assert killed
+    assert killed.rank == 1, "one that was killed has no traceback"
+
+    ended = (
+        led(2, TRACEBACK + "trying again\n")
+        + said
+        + cause(2, "node2", -15, 29)
+        + cause(3, "node2", 1, 31)
+    )
+    run.output.write_text(MEET + ended)
+    told = first_failure(run)
+    assert told
+    assert told.rank == 3, "rank 2 went on, until it was told to end"
+
+    # Rank 2 lost rank 3 and aborted at once, and its agent ended rank 3, which was not gone yet.
+    of_node2 = cause(3, "node2", -15, 31).replace("Root Cause (first observed failure)", "")
+    run.output.write_text(MEET + said + of_node2 + cause(2, "node2", -6, 31))
+    beside_it = first_failure(run)
+    assert beside_it
+    assert beside_it.text == "rank 3 on node2 (ended by SIGTERM)"
+
+
+def test_a_signal_for_which_there_is_no_handler(run: RunDirectory) -> None:
+    run.output.write_text(MEET + cause(1, "node1", -10, 30))
+    found = first_failure(run)
+    assert found
+    assert found.text == "rank 1 on node1 (signal USR1, for which it has no handler)"
+    run.output.write_text(MEET + "srun: error: node2: task 2: User defined signal 1\n")
+    by_srun = first_failure(run)
+    assert by_srun
+    assert by_srun.text == "rank 2 on node2 (signal USR1, for which it has no handler)"
+
+
 def test_only_the_last_attempt_counts(run: RunDirectory) -> None:
     task = "srun: error: node2: task 2: Exited with exit code 3\n"
     run.output.write_text(MEET + cause(0, "node1", 1, 1) + MEET + task)

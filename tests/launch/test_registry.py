@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from slurmkit.launch.registry import Entry, entries, find, last, remember, whole_jobs
+from slurmkit.launch.registry import (
+    Entry,
+    UnknownJobError,
+    entries,
+    find,
+    last,
+    remember,
+    whole_jobs,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +42,21 @@ def test_of_an_array_its_tasks_do_not_count() -> None:
     assert last().id == "8"
     assert [entry.id for entry in whole_jobs()] == ["7", "8"]
     assert whole_jobs()[0].directory == "/w/runs/array/7"
+
+
+def test_a_task_of_an_array_by_its_name() -> None:
+    heard_of("7", "rates")
+    heard_of("7_0", "rates", cluster="bed")
+    assert find("rates_0") == Entry("7_0", "rates", "/w/runs/rates/7_0", "bed")
+    assert find("rates_12") == Entry("7_12", "rates", "/w/runs/rates/7_12", "bed"), "it waits still"
+    heard_of("8", "rates_12")
+    assert find("rates_12").id == "8", "a job of this very name goes first"
+    with pytest.raises(UnknownJobError, match="no job named 'rate_1'"):
+        find("rate_1")
+    heard_of("9", "rates")
+    with pytest.raises(UnknownJobError, match="2 jobs are named 'rates'"):
+        find("rates_1")
+    assert find("rates_1", is_live=lambda ids: {"9"}).id == "9_1"
 
 
 def test_an_id_that_slurm_gives_again_is_another_job() -> None:

@@ -99,6 +99,33 @@ def test_the_last_lines_of_a_large_file(entry: Entry) -> None:
         assert shown(entry, view) == lines[-count:]
 
 
+def test_the_last_lines_of_each_array_task(entry: Entry) -> None:
+    for task in (0, 1, 10):
+        path = Path(f"{entry.directory}_{task}") / "logs" / "node1.rank0.log"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(f"2026-11-21 08:00:{n:02} of {task}\n" for n in range(5)))
+    lines = shown(entry, logs.View(lines=2))
+    assert [line.partition(" ")[0] for line in lines] == ["7_0", "7_0", "7_1", "7_1", *2 * ["7_10"]]
+    assert [line[-7:] for line in lines] == [
+        f"0{n} of {t}"[-7:] for t in (0, 1, 10) for n in (3, 4)
+    ]
+
+
+def test_remarks_can_be_copied_and_the_cause_comes_last(entry: Entry) -> None:
+    output = Path(entry.directory).parents[2] / "slurmkit-7.out"
+    output.write_text("srun: error: node1: task 3: Exited with exit code 1\n")
+    raised = "Traceback (most recent call last):\n  File x\nKeyError: 'train'\nabort\n"
+    (Path(entry.directory) / "logs" / "node1.rank3.log").write_text(raised)
+    assert list(logs.hints(entry, logs.View(), shown=True)) == [
+        "not shown: 3 more ranks; see them with slurmkit logs 7 --all",
+        "all of its log: slurmkit logs 7 --rank 3",
+        "first to fail: rank 3 on node1 (exit code 1): KeyError: 'train'",
+    ]
+    output.write_text("srun: error: node0: task 0: Exited with exit code 1\n")
+    *_, last = logs.hints(entry, logs.View(), shown=True)
+    assert last == "first to fail: rank 0 on node0 (exit code 1): no newline"
+
+
 @pytest.mark.parametrize("text", ["", "x", "1-", "-1", "1,,2", "3;4"])
 def test_no_ranks(text: str) -> None:
     with pytest.raises(ValueError, match="no list of ranks"):

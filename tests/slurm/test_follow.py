@@ -64,6 +64,11 @@ def stand_in(work: Path, name: str, script: str) -> Path:
     return directory
 
 
+def python(slurm: SlurmCluster, work: Path, program: str, *words: str) -> str:
+    """Run a program that uses slurmkit; return what it wrote to standard error."""
+    return slurm.run([sys.executable, "-c", program, *words], cwd=work).stderr
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -184,6 +189,85 @@ def test_arrays_and_names(slurm: SlurmCluster, work: Path, kit: Kit) -> None:
     wait_for(lambda: "2 RUNNING" not in kit("status").stdout)
 
 
+SWEEP = """\
+name: pair
+resources: {nodes: 1, cpus_per_node: 1, time: 5}
+launcher: {kind: srun}
+environment: {variables: {RATE: 0}}
+entrypoint: {script: point.py}
+sweep: {environment.variables.RATE: [0.5, 0.25]}
+"""
+POINT = """\
+import json, os, pathlib
+
+metrics = pathlib.Path(os.environ["SLURMKIT_RUN_DIR"], "metrics")
+metrics.mkdir(exist_ok=True)
+row = {"step": 1, "loss": float(os.environ["RATE"])}
+(metrics / "train_log.jsonl").write_text(json.dumps(row) + "\\n")
+"""
+
+
+def test_what_never_ran_and_what_squeue_forgot(slurm: SlurmCluster, work: Path, kit: Kit) -> None:
+    refused = slurm.run(["sbatch", "--mem=9999G", "--job-name=twice", "--wrap=true"], cwd=work)
+    assert refused.returncode == 1
+    (work / "point.py").write_text(POINT)
+    sweep = submit(slurm, work, SWEEP)
+    large = slurm.submit("#!/bin/bash\n", "--cpus-per-task=99", "--job-name=large", cwd=work)
+    first = slurm.submit("#!/bin/bash\nexit 3\n", "--job-name=twice", cwd=work)
+    chained = ["--kill-on-invalid-dep=yes", f"--dependency=afterok:{first}"]
+    after = slurm.submit("#!/bin/bash\ntrue\n", *chained, "--job-name=never", cwd=work)
+    slurm.wait(after, "CANCELLED")
+    slurm.wait(f"{sweep}_1", "COMPLETED")
+    failed = f"cancelled by Slurm: job {first}, which it waited for, did not end well"
+    _told_in_words(after, failed, large, slurm, work, kit)
+    _points_by_their_values(sweep, kit)
+    ambiguous = kit("status", "twice")
+    rows = [line.split() for line in ambiguous.stderr.splitlines()[1:]]
+    assert ambiguous.returncode == 2
+    assert {row[1] for row in rows} == {"FAILED"}
+    assert rows[0][0] == first, "the newest first"
+    assert {row[2] for row in rows} == {"ended"}, ambiguous.stderr
+    (old,) = [row[0] for row in rows if row[0] != first]
+    assert "never started: no node can ever fit it" in kit("status", old).stdout
+    slurm.sacct(first)
+    silent = stand_in(work, "squeue", "exit 0")
+    shown = {row.split()[0]: row for row in kit("status", path_first=silent).stdout.splitlines()}
+    assert "exit code 3" in shown[first], "of a job that sacct alone knows, and no list"
+    assert "2 COMPLETED" in shown[sweep]
+    assert "never started" in kit("status", old, path_first=silent).stdout
+    assert "SIGHUP" not in "".join(shown.values())
+    assert kit("cancel", large).returncode == 0
+
+
+def _told_in_words(
+    after: str, failed: str, large: str, slurm: SlurmCluster, work: Path, kit: Kit
+) -> None:
+    told = kit("status")
+    (row,) = [line for line in told.stdout.splitlines() if line.startswith(after)]
+    assert failed in row
+    assert "SIGHUP" not in told.stdout
+    assert f"CANCELLED: {failed}" in kit("status", after).stdout
+    program = "import sys, slurmkit; slurmkit.Job.from_id(sys.argv[1]).result()"
+    died = python(slurm, work, program, after)
+    assert failed in died
+    assert "logs" not in died.splitlines()[-1], "it has none"
+    most = "resources.cpus_per_node is 99: at most 8 a node in partition main"
+    assert most in kit("status", large).stdout
+
+
+def _points_by_their_values(sweep: str, kit: Kit) -> None:
+    lines = kit("status", sweep).stdout.splitlines()
+    table = [line.split() for line in lines[lines.index("") + 1 :]]
+    assert [row[0:3] for row in table[1:]] == [
+        ["0", "0.5", "COMPLETED"],
+        ["1", "0.25", "COMPLETED"],
+    ]
+    assert (table[0][:2], table[0][-1]) == (["TASKS", "RATE"], "LOSS")
+    assert [row[-1] for row in table[1:]] == ["0.5", "0.25"]
+    (_, second) = json.loads(kit("status", sweep, "--json").stdout)["tasks"]
+    assert second["point"] == {"environment.variables.RATE": '"0.25"'}
+
+
 def test_what_nobody_knows(slurm: SlurmCluster, work: Path, kit: Kit) -> None:
     for verb in (["status"], ["cancel"]):
         told = kit(*verb, "999999")
@@ -194,62 +278,3 @@ def test_what_nobody_knows(slurm: SlurmCluster, work: Path, kit: Kit) -> None:
     assert "no job named 'nope'" in kit("status", "nope").stderr
     last = kit("status", "--last")
     assert (last.returncode, "no job was submitted from here" in last.stderr) == (2, True)
-
-
-def test_squeue_that_fails_for_a_moment(slurm: SlurmCluster, work: Path, kit: Kit) -> None:
-    id = slurm.submit("#!/bin/bash\nsleep 60\n", cwd=work)
-    count, real = work / "count", slurm.run(["which", "squeue"]).stdout.strip()
-    weak = stand_in(
-        work,
-        "squeue",
-        f'echo x >> {count}; (($(wc -l < {count}) > 2)) && exec {real} "$@"\n'
-        "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1",
-    )
-    told = kit("status", id, path_first=weak)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert f"job {id}" in told.stdout
-    assert len(count.read_text().split()) == 3
-
-
-def test_squeue_that_is_away_leaves_the_word_to_sacct(
-    slurm: SlurmCluster, work: Path, kit: Kit
-) -> None:
-    id = slurm.submit("#!/bin/bash\ntrue\n", "--job-name=short", cwd=work)
-    slurm.wait(id, "COMPLETED")
-    slurm.sacct(id)
-    away = stand_in(work, "squeue", "echo 'squeue: error: no permission' >&2; exit 1")
-    told = kit("status", id, path_first=away)
-    assert "COMPLETED" in told.stdout
-    assert "squeue failed" in told.stderr
-    assert "no permission" in told.stderr
-    assert id in kit("status", path_first=away).stdout
-
-
-def test_watched_until_its_end(slurm: SlurmCluster, work: Path) -> None:
-    id = slurm.submit("#!/bin/bash\nsleep 1\n", cwd=work)
-    told = slurm.run([SLURMKIT, "status", id, "--watch", "--every", "2"], cwd=work)
-    assert told.returncode == 0
-    assert told.stdout.count(f"job {id}") >= 2
-    assert "COMPLETED" in told.stdout.split(f"job {id}")[-1]
-
-
-@pytest.mark.proof
-def test_a_controller_that_restarts_is_waited_for(tmp_path: Path) -> None:
-    program = "import sys, slurmkit; print(slurmkit.Job.from_id(sys.argv[1]).wait(120))"
-    with SlurmCluster() as slurm:  # its own, not to spoil that of the other tests
-        id = slurm.submit("#!/bin/bash\nsleep 8\n", cwd=tmp_path)
-        slurm.wait(id, "RUNNING")
-        watch = [str(SLURMKIT), "status", id, "--watch", "--every", "2"]
-        with (
-            slurm.start([sys.executable, "-c", program, id], cwd=tmp_path) as waiting,
-            slurm.start(watch, cwd=tmp_path) as watching,
-        ):
-            time.sleep(2)
-            slurm.run(["scontrol", "shutdown", "slurmctld"], check=True)
-            time.sleep(6)
-            slurm.run(["slurmctld"], check=True)
-            out, err = waiting.communicate(timeout=120)
-            assert (waiting.returncode, out) == (0, "COMPLETED\n"), err
-            out, err = watching.communicate(timeout=120)
-            assert watching.returncode == 0, err
-            assert "COMPLETED: ended with exit code 0" in out

@@ -205,3 +205,37 @@ def test_an_array_followed(slurm: SlurmCluster, work: Path) -> None:
 @pytest.mark.proof
 def test_two_hundred_array_tasks_followed_at_once(slurm: SlurmCluster, work: Path) -> None:
     check_array(slurm, work, tasks=200, lines=20)
+
+
+def test_a_task_goes_by_the_name_of_its_array(slurm: SlurmCluster, work: Path) -> None:
+    (work / "job.yaml").write_text(
+        """name: talks
+resources: {nodes: 1, cpus_per_node: 1, time: 5}
+launcher: {kind: srun}
+entrypoint: {command: [bash, -c, 'printf "%s\\n" 1 2 3; sleep 100']}
+environment: {variables: {SEED: 0}}
+sweep: {environment.variables.SEED: [0, 1]}
+"""
+    )
+    id = submit(slurm, work, work / "job.yaml", wait=False, env=state(work))
+
+    def have_said_all() -> bool:
+        texts = [path.read_text() for path in work.glob(f"runs/talks/{id}_?/logs/*.rank0.log")]
+        return len(texts) == 2 and all("3" in text for text in texts)
+
+    poll(slurm, have_said_all, "output")
+    _, lines, _ = logs(slurm, work, "talks", "-n", "2", "--rank", "0")
+    ends = [f"{line.split()[0]} {line[-1]}" for line in lines]
+    assert ends == [f"{id}_{task} {text}" for task in (0, 1) for text in "23"]
+    _, lines, _ = logs(slurm, work, "talks_1", "--rank", "0")
+    assert lines == ["1", "2", "3"]
+
+    def type_in(*words: str) -> str:
+        ran = slurm.run([SLURMKIT, *words], cwd=work, env=state(work), check=True)
+        return ran.stdout + ran.stderr
+
+    assert "job " + id + "_1 (talks) is cancelled" in type_in("cancel", "talks_1")
+    slurm.wait(f"{id}_1", "CANCELLED", timeout=60)
+    assert type_in("exec", "talks_0", "--", "echo", "alive").endswith("alive\n")
+    assert "RUNNING" in type_in("status", "talks_0")
+    assert "CANCELLED" in type_in("status", "talks_1")

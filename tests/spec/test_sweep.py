@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slurmkit.spec.errors import SpecError
 from slurmkit.spec.explain import MOST
 from slurmkit.spec.sweep import at_point, count_points
 from tests.spec.jobs import refused, resolved, the_problem
@@ -82,3 +83,12 @@ def test_a_thousand_points_are_counted_and_none_is_a_sweep_itself() -> None:
 def test_a_mapping_replaces_the_whole_mapping() -> None:
     spec = resolved(SCRIPT + "  entrypoint.config: [{other: 1}, {}]\n").spec
     assert [at_point(spec, n).entrypoint.config for n in (0, 1)] == [{"other": 1}, {}]
+
+
+def test_what_follows_sweep_in_set_is_the_dotted_path_of_a_field() -> None:
+    lr = "sweep.entrypoint.config.lr=[1, 2]"
+    job = resolved(SCRIPT + "  environment.variables.V: [a, b, c]\n", overrides=[lr])
+    assert job.spec.sweep["entrypoint.config.lr"] == [1, 2]
+    assert count_points(job.spec) == 6, "beside what the job file sweeps"
+    with pytest.raises(SpecError, match=r"sweep\.resources\.nodes: the tasks of an array cannot"):
+        resolved(SCRIPT + "  entrypoint.args: [[a]]\n", overrides=["sweep.resources.nodes=[1, 2]"])

@@ -45,7 +45,8 @@ def run_up(options: argparse.Namespace) -> int:
         f"  python3 -m tests.testbed shell                     a shell on its login host\n"
         f"  python3 -m tests.testbed shell -- srun -N2 hostname\n"
         f"  python3 -m tests.testbed shell --user nobody -- sbatch job.sh\n"
-        f"  make slurm-down                                    ends it and all its jobs"
+        f"  make slurm-down                                    ends it and all its jobs\n"
+        f"Its users have new homes: slurmkit's list of jobs begins empty there."
     )
     return 0
 

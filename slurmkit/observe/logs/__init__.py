@@ -102,15 +102,16 @@ def _present(sources: Sources, view: View, *, partial_lines: bool) -> Iterator[l
     if view.lines is not None and view.grep is None:
         for file in files:
             file.skip_to_tail(view.lines)
-    merged = merge(files, labelled=len(files) > 1, partial=partial_lines, keep=_keep(view))
+    labelled = len(files) > 1
     if view.lines is None:
-        yield from merged
+        yield from merge(files, labelled=labelled, partial=partial_lines, keep=_keep(view))
         return
-    tail: deque[bytes] = deque(maxlen=view.lines)
-    for found in merged:
-        tail.extend(found)
-    if tail:
-        yield list(tail)
+    for of_task in sources.by_task():
+        tail: deque[bytes] = deque(maxlen=view.lines)
+        for found in merge(of_task, labelled=labelled, partial=partial_lines, keep=_keep(view)):
+            tail.extend(found)
+        if tail:
+            yield list(tail)
 
 
 def _keep(view: View) -> Keep | None:

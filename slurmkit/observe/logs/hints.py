@@ -35,22 +35,24 @@ def hints(entry: Entry, view: View, *, shown: bool) -> Iterator[str]:
         if logs and not view.grep:
             nodes = sorted({log.node for log in logs})
             yield f"nodes: {', '.join(nodes[:_NODES])}{', …' if len(nodes) > _NODES else ''}"
-    if not hidden or not view.is_default or view.grep:
+    if not view.is_default or view.grep:
         return
+    if hidden:
+        which = f"rank {min(hidden)}" if len(hidden) == 1 else f"{len(hidden)} more ranks"
+        yield f"not shown: {which}; see them with slurmkit logs {entry.id} --all"
     yield from _failures(runs)
-    which = f"rank {min(hidden)}" if len(hidden) == 1 else f"{len(hidden)} more ranks"
-    yield f"not shown: {which}; --all shows all, --rank N one"
 
 
 def _failures(runs: list[RunDirectory]) -> Iterator[str]:
-    found = [(run, failure) for run in runs if (failure := first_failure(run)) and failure.rank]
+    found = [(run, failure) for run in runs if (failure := first_failure(run))]
+    if len(found) > _FAILURES:
+        yield f"ranks failed in {len(found) - _FAILURES} more array tasks"
     for run, failure in found[:_FAILURES]:
         task = f"{run.path.name}: " if len(runs) > 1 else ""
         words = "".join(filter(str.isprintable, "".join(failure.last_words()[-1:])))[:200]
+        if failure.rank:
+            yield f"all of its log: slurmkit logs {run.path.name} --rank {failure.rank}"
         yield f"{task}first to fail: {failure.text}{words and ': ' + words}"
-        yield f"{task}all of it: --rank {failure.rank}"
-    if len(found) > _FAILURES:
-        yield f"ranks failed in {len(found) - _FAILURES} more array tasks"
 
 
 def _why_nothing(entry: Entry, view: View, ranks: list[int], known: bool) -> str:

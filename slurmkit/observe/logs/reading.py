@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from slurmkit.observe.logs.folding import Folding
 from slurmkit.observe.logs.stamps import BEFORE_ALL, Clock
 
 _OVERWRITTEN = re.compile(rb".*\r(?=[^\r])", re.DOTALL)
@@ -24,7 +25,13 @@ class LogFile:
     """The log of one rank, or the job's log of which only the script's own lines are wanted."""
 
     def __init__(
-        self, path: Path, clock: Clock, name: bytes = b"", *, of_script: bool = False
+        self,
+        path: Path,
+        clock: Clock,
+        name: bytes = b"",
+        *,
+        of_script: bool = False,
+        folding: Folding | None = None,
     ) -> None:
         self.path = path
         self.name = name
@@ -35,6 +42,7 @@ class LogFile:
         """The time of the line that was read last."""
         self._clock = clock
         self._of_script = of_script
+        self._folding = folding
         self._torn = 0
         self._offset = 0
         self._parts: list[bytes] = []
@@ -84,7 +92,12 @@ class LogFile:
         label = self.label if labelled and not self._of_script else b""
         rest, self._parts = b"".join(self._parts), []
         lines = [label + rest] if rest and not self._drop_line else []
-        return self._timed(lines, label, b"\r" in rest, labelled)
+        times, lines = self._timed(lines, label, b"\r" in rest, labelled)
+        if self._folding is not None:
+            held, more = self._folding.end(self.last)
+            times += held
+            lines += [self.label + line for line in more] if labelled else more
+        return times, lines
 
     def _shorten(self) -> None:
         """Forget the past of a progress bar, which may go on for days."""
@@ -106,7 +119,10 @@ class LogFile:
         if self._of_script:
             label = self.label if labelled else b""
             kept = [at for at, line in enumerate(lines) if not _LED_BY_RANK.match(line)]
-            times, lines = [times[at] for at in kept], [label + lines[at] for at in kept]
+            times, lines = [times[at] for at in kept], [lines[at] for at in kept]
+            if self._folding is not None:
+                times, lines = self._folding.fold(times, lines)
+            lines = [label + line for line in lines]
         return times, lines
 
     def _own_lines(self, lines: list[bytes]) -> list[bytes]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import groupby
 from pathlib import Path
 
 from slurmkit.launch.registry import Entry
 from slurmkit.launch.rundir import RankLog, RunDirectory
+from slurmkit.observe.logs.folding import Folding
 from slurmkit.observe.logs.reading import LogFile
 from slurmkit.observe.logs.stamps import Clock
 from slurmkit.observe.logs.view import View
@@ -44,10 +46,18 @@ class Sources:
                     self._add(run, number, log)
         if not runs and self._view.script:
             self._add(self._top, 0, None)
-        files = [file for _, file in sorted(self._known.values(), key=lambda known: known[0])]
+        files = [file for _, file in self._in_order()]
         if len(self._known) != before:
             self._label(files)
         return files
+
+    def by_task(self) -> list[list[LogFile]]:
+        """Return the known files, those of one array task together; of a job there is one group."""
+        groups = groupby(self._in_order(), key=lambda known: known[0][0])
+        return [[file for _, file in group] for _, group in groups]
+
+    def _in_order(self) -> list[tuple[tuple[int, int, str], LogFile]]:
+        return sorted(self._known.values(), key=lambda known: known[0])
 
     def _add(self, run: RunDirectory, number: int, log: RankLog | None) -> None:
         path = log.path if log else run.output
@@ -55,7 +65,13 @@ class Sources:
             return
         task = [run.path.name] if self._several_runs else []
         words = [*task, *([log.node, f"rank{log.rank}"] if log else ["script"])]
-        file = LogFile(path, self._clock, os.fsencode(" ".join(words)), of_script=log is None)
+        file = LogFile(
+            path,
+            self._clock,
+            os.fsencode(" ".join(words)),
+            of_script=log is None,
+            folding=Folding() if log is None and self._view.folds else None,
+        )
         rank = log.rank if log else _SCRIPT
         self._known[path] = ((_task(run, number), rank, log.node if log else ""), file)
 

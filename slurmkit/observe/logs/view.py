@@ -23,7 +23,7 @@ class View:
     grep: re.Pattern[bytes] | None = None
     """Only lines in which this is found; see `read_grep`."""
     lines: int | None = None
-    """Only so many lines, the last ones."""
+    """Only so many lines, the last ones; in an array of each task."""
     colours: bool = False
     """For a terminal: labels in colour, and no control characters but those of colours."""
 
@@ -36,6 +36,11 @@ class View:
     def script(self) -> bool:
         """Whether the script's own lines are wanted."""
         return self.everything or self.is_default
+
+    @property
+    def folds(self) -> bool:
+        """Whether the tracebacks of torchrun's agents are told in a line."""
+        return self.is_default and self.grep is None
 
     def wants(self, log: RankLog) -> bool:
         """Tell whether the lines of a rank are wanted."""
