@@ -148,8 +148,9 @@ def _entry(line: str, known: dict[str, Entry]) -> Entry | None:
         id, name, directory = str(row["id"]), str(row["name"]), str(row["directory"])
     except (ValueError, KeyError, TypeError):  # torn by a full disk, or from elsewhere
         return None
-    cluster = str(row.get("cluster", ""))
     before = known.get(id)
+    # Whoever submits does not know the cluster yet, and may come behind a script that starts fast.
+    cluster = str(row.get("cluster") or (before.cluster if before else ""))
     via = str(row.get("via") or ("simulate" if cluster == "simulate" else ""))
     return Entry(id, name, directory, cluster, via or (before.via if before else "sbatch"))
 

@@ -32,11 +32,11 @@ def test_the_first_minute(empty_place: Path) -> None:
         "job.yaml: written from the template torchrun (others: slurmkit init --list)"
     )
     steps = [line.split("  ")[1] for line in said if line.startswith("  slurmkit ")]
-    assert [step.split()[1] for step in steps] == ["validate", "simulate", "render"]
+    assert [step.split()[1] for step in steps] == ["validate", "simulate", "submit"]
     checked = run(*steps[0].split()[1:])
     assert (checked.returncode, checked.stderr) == (0, "job.yaml: valid: 2 x 4 processes\n")
-    assert steps[2].endswith(" | sbatch")
-    assert run(*steps[2].split()[1:3]).stdout.startswith("#!")
+    assert steps[2] == "slurmkit submit job.yaml"
+    assert run("render", "job.yaml").stdout.startswith("#!")
 
 
 def test_the_rehearsal_that_it_names_works() -> None:

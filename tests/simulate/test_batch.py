@@ -70,7 +70,7 @@ def test_scancel_ends_the_job_and_its_state_says_so(tmp_path: Path) -> None:
     done = simulate(
         tmp_path,
         f"trap 'squeue -h -j $SLURM_JOB_ID -o %T; exit 9' TERM\n{STOPPABLE}"
-        'scancel "$SLURM_JOB_ID"; sleep 5',
+        'scancel "$SLURM_JOB_ID"; sleep 2',
     )
     assert sorted(done.stdout.splitlines()) == [
         *("COMPLETING", "node0 | stopping", "node1 | stopping")
