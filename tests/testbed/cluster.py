@@ -237,4 +237,6 @@ def _lags(rows: Mapping[str, Mapping[str, str]]) -> bool:
     # What slurmdbd 22.05 makes up, of user root, until it hears of the job's start: up to 5 s.
     nameless = rows["job"]["JobName"] == "allocation"
     over = rows["job"]["End"] != "Unknown"
+    if not over and rows.get("batch", {"End": "Unknown"})["End"] != "Unknown":
+        return True  # the script is over, and the job will be
     return nameless or (over and any(row["End"] == "Unknown" for row in rows.values()))
