@@ -1,8 +1,7 @@
 """How two workers share the tests.
 
 Most tests wait, for a scheduler or a signal, so that two at once take little more time than one.
-Those of a directory in TOGETHER share a Slurm or hosts of their own, or build on each other, and
-so stay with one worker; the longest row begins first.
+Each worker has a Slurm of its own. The long tests come first, so that both end at one time.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-TOGETHER = ("slurm", "docs", "ssh", "notebook")
+FIRST = ("slurm", "docs", "ssh", "notebook")
 
 
 def pytest_configure() -> None:
@@ -23,10 +22,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _directory(item) in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(_directory(item)))
-    order = {name: place for place, name in enumerate(TOGETHER)}
+    order = {name: place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(_directory(item), len(order)))
 
 

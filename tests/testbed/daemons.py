@@ -47,6 +47,11 @@ def start_database(layout: Layout) -> Daemon:
     data = layout.database
     call(layout, "mount", "-t", "tmpfs", "-o", "mode=700", "database", data)
     options = ["--no-defaults", f"--datadir={data}", "--user=root", "--innodb-log-file-size=4M"]
+    # Beds that come up at one time would meet in /tmp: temporary tables go by process id, which
+    # each bed counts for itself.
+    temporary = data.with_name("database-tmp")
+    temporary.mkdir(exist_ok=True)
+    options.append(f"--tmpdir={temporary}")
     authentication = "--auth-root-authentication-method=socket"
     call(layout, "mariadb-install-db", *options, "--skip-test-db", authentication)
     grant = data / "grant.sql"
