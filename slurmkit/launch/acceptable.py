@@ -51,10 +51,7 @@ def _accounts(offer: Offer) -> list[str]:
 
 
 def _say_accounts(offer: Offer) -> str:
-    mine, allowed = _accounts(offer), offer.allowed("AllowAccounts")
-    if mine or allowed is None:
-        return _listed(mine)
-    return f"{_listed(sorted(allowed))}{_where(offer)}, none of which is yours"
+    return _mine_or_allowed(offer, _accounts(offer), "AllowAccounts")
 
 
 def _qos(offer: Offer) -> list[str]:
@@ -64,7 +61,12 @@ def _qos(offer: Offer) -> list[str]:
 
 
 def _say_qos(offer: Offer) -> str:
-    mine, allowed = _qos(offer), offer.allowed("AllowQos")
+    return _mine_or_allowed(offer, _qos(offer), "AllowQos")
+
+
+def _mine_or_allowed(offer: Offer, mine: list[str], field: str) -> str:
+    """List the user's own that the partition takes; where there is none, what it takes."""
+    allowed = offer.allowed(field)
     if mine or allowed is None:
         return _listed(mine)
     return f"{_listed(sorted(allowed))}{_where(offer)}, none of which is yours"
