@@ -138,16 +138,10 @@ def _refuse_queue(spec: JobSpec) -> None:
 
 
 def _left_out(spec: JobSpec) -> list[str]:
-    found = []
-    if spec.launcher.restarts:
-        found.append("launcher.restarts: left out")
-    if spec.launcher.srun:
-        found.append("launcher.srun: no srun here; left out")
-    if spec.template:
-        found.append("template: it is one of the batch script; left out")
-    if named := [f"sbatch.{name}" for name in spec.sbatch if name != "chdir"]:
-        found.append(f"{', '.join(named)}: for sbatch; left out")
-    return found
+    from slurmkit.render.hosts import for_slurm_alone
+
+    restarts = ["launcher.restarts: left out"] if spec.launcher.restarts else []
+    return [*restarts, *for_slurm_alone(spec)]
 
 
 def _ended(entry: Entry) -> int | None:

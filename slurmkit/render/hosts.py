@@ -174,14 +174,21 @@ def left_out(spec: JobSpec) -> list[str]:
         found.append("launcher.restarts: nothing starts the processes again without Slurm")
     if spec.launcher.kind == "srun":
         found.append("launcher.kind: no srun here; the script itself starts a process a rank")
+    found += for_slurm_alone(spec)
+    if spec.resources.time:
+        found.append("resources.time: nobody ends the job after that time")
+    return found
+
+
+def for_slurm_alone(spec: JobSpec) -> list[str]:
+    """Return a warning for each part of the job that only sbatch and srun read."""
+    found = []
     if spec.launcher.srun:
         found.append("launcher.srun: no srun here; its options are left out")
     if spec.template:
         found.append("template: it is one of the batch script; left out")
     if named := [f"sbatch.{name}" for name in spec.sbatch if name != "chdir"]:
         found.append(f"{', '.join(named)}: for sbatch; left out")
-    if spec.resources.time:
-        found.append("resources.time: nobody ends the job after that time")
     return found
 
 
