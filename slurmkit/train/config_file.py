@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -83,11 +83,30 @@ def check_config(model: type[Model], config: Mapping[str, Any]) -> Model:
 def _line(model: type[BaseModel], detail: ErrorDetails) -> str:
     field = ".".join(map(str, detail["loc"]))
     if detail["type"] == "extra_forbidden":
-        known = [each.alias or name for name, each in model.model_fields.items()]
-        near = difflib.get_close_matches(field, known, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(known)}"
-        return f"`{field}` is no field of this config: {hint}"
+        return f"`{field}` is no field of this config: {_meant(model, field)}"
+    if detail["type"] == "missing":
+        return f"`{field}` is missing: write it"
     expected = detail["msg"].removeprefix("Value error, ")
     if not field:
         return expected
     return f"`{field}: {detail['input']!r}` is wrong: {expected}"
+
+
+def _meant(model: type[BaseModel], field: str) -> str:
+    """Say what to write for an unknown field: spelled nearly so, or the same in another part."""
+    last = {each: each.rpartition(".")[2] for each in _fields(model, "")}
+    part, _, name = field.rpartition(".")
+    here = {each: word for each, word in last.items() if each.rpartition(".")[0] == part}
+    for known, cutoff in ((here, 0.8), (last, 1.0), (here, 0.6), (last, 0.8)):
+        if near := difflib.get_close_matches(name, known.values(), n=1, cutoff=cutoff):
+            return f"did you mean `{next(k for k, word in known.items() if word == near[0])}`?"
+    return f"use one of {', '.join(here)}"
+
+
+def _fields(model: type[BaseModel], above: str) -> Iterator[str]:
+    """Give every field, dotted."""
+    for name, info in model.model_fields.items():
+        field = above + (info.alias or name)
+        yield field
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _fields(info.annotation, f"{field}.")

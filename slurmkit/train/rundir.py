@@ -71,14 +71,23 @@ def forget_result() -> None:
         (directory / "result.json").unlink(missing_ok=True)
 
 
-def read_status() -> str | None:
-    """Return the state in status.json; None where there is none."""
+def wants_requeue() -> bool:
+    """Tell whether the program has stopped without being done, and its user has not ended it."""
     directory = run_directory()
+    if directory is None or (directory / "STOP").exists():
+        return False
     try:
-        status = json.loads((directory / "status.json").read_text("utf-8")) if directory else {}
+        status = json.loads((directory / "status.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return None
-    return status.get("state") if isinstance(status, dict) else None
+        return False
+    return isinstance(status, dict) and status.get("state") == "stopped"
+
+
+def write_status(status: Status) -> None:
+    """Write status.json into the run directory, if there is one. For rank 0."""
+    directory = run_directory()
+    if directory:
+        write_json(directory / "status.json", asdict(status))
 
 
 def forget_status() -> None:
@@ -99,6 +108,5 @@ def recorded_status(rank: int) -> Iterator[Status]:
         status.reason = f"{type(error).__name__}: {error}".rstrip(": ")
         raise
     finally:
-        directory = run_directory()
-        if directory and rank == 0:
-            write_json(directory / "status.json", asdict(status))
+        if rank == 0:
+            write_status(status)

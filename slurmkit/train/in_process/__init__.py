@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from slurmkit.train.config_file import read_config
 from slurmkit.train.entrypoint import with_result
-from slurmkit.train.rundir import forget_status, read_status
+from slurmkit.train.rundir import forget_status, wants_requeue
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -59,7 +59,7 @@ class Call:
             _run_script(program, arguments)
         else:
             result = with_result(lambda: _run_module(program, arguments, self.has_config))
-        if resubmit and first and read_status() == "stopped" and _is_running():
+        if resubmit and first and wants_requeue() and _is_running():
             resubmit(signal.SIGUSR1, None)
         return result
 

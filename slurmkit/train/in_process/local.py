@@ -30,6 +30,8 @@ class Tasks(Controller):
         """Run the tasks until the job is over; return its exit status."""
         for attempt in range(requeues + 1):
             os.environ["SLURMKIT_ATTEMPT"] = str(attempt)
+            if os.environ.get("SLURMKIT_END_TIME"):  # each attempt has all of the time
+                os.environ["SLURMKIT_END_TIME"] = str(int(time.time() + self.timeout_s))
             try:
                 self.start_tasks()
                 codes = self.wait()

@@ -1,0 +1,1 @@
+"""From JSONL files to batches: read, render, tokenise once, pack, order, collate."""
