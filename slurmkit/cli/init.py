@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from slurmkit.init.place import Place
 
 _SCHEMA = "job.schema.json"
+_TINY = ("model.name_or_path=tiny:glm4_moe", "data.dataset_path=tiny:200")
+"""What makes a rehearsal of a fine-tuning small."""
 
 
 @click.command("init")
@@ -180,7 +182,8 @@ def _unknown(name: str, about: Iterable[str], profile: bool) -> str:
 
 
 def _found(template: str, cluster: Cluster | None, place: Place) -> str:
-    found = [cluster.name if cluster else None, place.venv or place.conda, place.script]
+    script = None if template == "finetune" else place.script
+    found = [cluster.name if cluster else None, place.venv or place.conda, script]
     used = ", ".join(name for name in found if name)
     return f"written from the template {template}" + (f", with {used}" if used else "")
 
@@ -196,6 +199,8 @@ def _next(path: Path, template: str, cluster: Cluster | None, place: Place) -> s
     """Say what to type next: commands that work as they stand."""
     job = shlex.quote(str(path))
     small = "" if template == "cpu" else " --processes-per-node 2"
+    if template == "finetune":
+        small += "".join(f" --set entrypoint.config.{field}" for field in _TINY)
     there = "" if cluster else "on the cluster; no Slurm answers here"
     steps = [
         (f"slurmkit validate {job}", "is it right?"),
@@ -204,7 +209,9 @@ def _next(path: Path, template: str, cluster: Cluster | None, place: Place) -> s
     ]
     width = max(len(text) for text, _ in steps)
     lines = [f"  {text:<{width}}  {note}".rstrip() for text, note in steps]
-    if place.script is None and (place.venv or place.conda or template == "container"):
+    if template == "finetune":
+        lines.insert(0, "  (put your samples into data/train.jsonl)")
+    elif place.script is None and (place.venv or place.conda or template == "container"):
         lines.insert(0, "  (write the script that entrypoint names)")
     if not place.has_torch:
         python = place.venv or place.conda or "the Python that runs slurmkit"

@@ -28,6 +28,7 @@ STARTS = {
     "accelerate": Start("A script of Hugging Face Accelerate, under accelerate launch."),
     "requeue": Start("A run that comes back after its time limit, or preemption.", time="24:00:00"),
     "container": Start("Your script in a container of pyxis or Apptainer."),
+    "finetune": Start("LoRA of a large language model on your own samples, without a script."),
 }  # fmt: skip
 """The templates by name, in the order in which a newcomer reads them."""
 

@@ -123,6 +123,8 @@ def _place(path: Path, places: Places, default: Place) -> Place:
 def _value(path: Path, data: Any) -> str | None:
     if path in ((), ("environment",)) or "environment.variables" in dotted(path):
         return None  # may hold a secret
+    if secret_name(str(path[-1])):
+        return None
     for part in path:
         try:
             data = data[part]

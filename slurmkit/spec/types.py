@@ -28,6 +28,8 @@ _EXPECTED = {
     "model_type": "a mapping of fields",
     "model_attributes_type": "a mapping of fields",
     "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "less_than": "less than {lt}",
     "greater_than_equal": "{ge} or more",
     "less_than_equal": "{le} or less",
     "string_too_short": "a text that is not empty",
@@ -71,6 +73,8 @@ def _fix(kind: str, value: object, expected: str, path: Path) -> str:
         return f"did you mean {like}?" if like else f"write {expected}"
     if kind in ("int_type", "bool_type", "float_type"):
         return _number(kind, value, expected)
+    if kind == "string_type" and isinstance(value, (int, float)):
+        return "put it in quotes"
     return "shorten it" if kind == "string_too_long" else f"write {expected}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from slurmkit.spec.errors import Path, dotted, nearest
 from slurmkit.spec.model import JobSpec
@@ -21,8 +21,7 @@ _VARIABLES = ("env", "envs", "env_vars", "environment_variables", "variables")
 def fix_unknown(path: Path) -> str:
     """Say what to write for the unknown field at `path`.
 
-    First what is spelled nearly so here, then the same name elsewhere in the job, then an option of
-    sbatch, then what is spelled a little so.
+    What people bring from elsewhere comes first, then what is spelled like it.
     """
     job, name = model_shape(JobSpec), str(path[-1])
     if meant := _MEANT.get((str(path[0]) if len(path) > 1 else "", _plain(name))):
@@ -31,29 +30,43 @@ def fix_unknown(path: Path) -> str:
         return "write it as environment.variables"
     if path[0] == "environment" and len(path) == 2 and name.isupper():
         return f"write it as environment.variables.{name}"
+    return _by_name(job, path, "", lambda: _option(name, path))
+
+
+def fix_unknown_config(path: Path, config: Shape) -> str:
+    """Say what to write for the unknown field at `path` of a program's config of this shape."""
+    return _by_name(config, path, "entrypoint.config.", lambda: None)
+
+
+def _by_name(job: Shape, path: Path, above: str, option: Callable[[], str | None]) -> str:
+    """Look for the name: spelled nearly so here, the same elsewhere, an option, a little so."""
+    name = str(path[-1])
     glued = re.fullmatch(r"(\w+):(\S+)", name)
     if glued:
         return f"put a space after the colon: `{glued[1]}: {glued[2]}`"
     if index := re.fullmatch(r"(\w+)\[\d+\]", name):
-        return f"write the whole list: {dotted((*path[:-1], index[1]))}=[…]"
+        return f"write the whole list: {above}{dotted((*path[:-1], index[1]))}=[…]"
     here = job
     for part in path[:-1]:
         here = here.below(part)
     known = list(here.fields or ())
+    part, _, rest = name.partition("_")
+    if path[-2:-1] == (part,) and rest in known:
+        return f"did you mean {rest}?"
     if like := nearest(name, known, _VERY_LIKE):
         return f"did you mean {like}?"
     if nested := _nested(job, path):
         return nested
-    fields = dict(_fields(job, ""))
+    fields = dict(_fields(job, above))
     if home := next((full for full, last in fields.items() if last == _plain(name)), None):
         return f"write it as {home}"
-    if option := _option(name, path):
-        return option
+    if found := option():
+        return found
     if like := nearest(name, known):
         return f"did you mean {like}?"
     if like := nearest(name, fields.values(), _VERY_LIKE):
         return f"did you mean {next(full for full, last in fields.items() if last == like)}?"
-    where = "" if len(path) == 1 else " here"
+    where = "" if len(path) == 1 and not above else " here"
     return f"remove it; fields{where} are {', '.join(known)}"
 
 

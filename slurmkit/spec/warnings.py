@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from slurmkit.spec.errors import shown
 from slurmkit.spec.fields import references
+from slurmkit.spec.program import program_config
 from slurmkit.spec.secret import secret_name, secret_value
 
 if TYPE_CHECKING:
@@ -76,11 +77,20 @@ def warnings(spec: JobSpec, *, paths: bool = True, slurm: bool = True) -> list[s
         found.append(
             f"name: Lightning takes a job named {spec.name} for no Slurm job: choose another"
         )
+    found += _of_program(spec)
     if spec.sweep:
         found += _of_sweep(spec)
     if spec.preflight:
         found.append("preflight: this version of slurmkit does not run preflight checks")
     return found
+
+
+def _of_program(spec: JobSpec) -> Iterator[str]:
+    """Let a program that comes with slurmkit look at its config in this job."""
+    doubts = getattr(program_config(spec), "doubts", None)
+    if doubts is not None:
+        for field, text in doubts(spec.requeue.when if spec.requeue else ()):
+            yield f"entrypoint.config.{field}: {text}"
 
 
 def _of_sweep(spec: JobSpec) -> Iterator[str]:
@@ -122,6 +132,8 @@ def missing_paths(spec: JobSpec) -> list[tuple[str, Path]]:
         "environment.python": None if spec.container else spec.environment.python,
         "container.image": image if image and image.startswith((".", "/", "~")) else None,
     }
+    own_paths = getattr(program_config(spec), "paths", dict)
+    named |= {f"entrypoint.config.{field}": text for field, text in own_paths().items()}
     found = []
     for field, text in named.items():
         if text is None or "${" in text:

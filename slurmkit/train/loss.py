@@ -93,9 +93,7 @@ def _calls_its_base(model: type[Any]) -> bool:
     return f"self.{model.base_model_prefix}(" in source
 
 
-def _forward(
-    causal: Any, targets: Tensor, supervised: Tensor, chunk: int
-) -> Callable[..., Tensor]:
+def _forward(causal: Any, targets: Tensor, supervised: Tensor, chunk: int) -> Callable[..., Tensor]:
     """Return a forward for the causal model that gives the loss in place of logits.
 
     It runs inside of the model's own call, and of its head's: the hooks of both, FSDP's among

@@ -1,4 +1,4 @@
-"""The job-file reference, docs/job-file.md, written from the models, by `make docs`.
+"""The references, docs/job-file.md and finetune-config.md, written from the models: `make docs`.
 
 What a field is, its type and its default come from `slurmkit/spec/model.py`; longer words and
 examples come from `reference.yaml` beside this file.
@@ -19,6 +19,7 @@ from slurmkit.spec import fields
 from slurmkit.spec.model import JobSpec
 from slurmkit.spec.part import Part
 from slurmkit.spec.plain import Config, Plain
+from tests.docs import finetune
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "job-file.md"
@@ -146,3 +147,4 @@ def _either(words: list[str]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    finetune.PAGE.write_text(finetune.page(), encoding="utf-8")

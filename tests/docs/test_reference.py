@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import slurmkit
-from tests.docs import reference
+from tests.docs import finetune, reference
 
 MINIMAL = "name: x\n"
 PROGRAM = "entrypoint: {script: train.py}\n"
@@ -16,6 +16,11 @@ PROGRAM = "entrypoint: {script: train.py}\n"
 def test_the_page_is_up_to_date() -> None:
     written = reference.PAGE.read_text(encoding="utf-8")
     assert written == reference.page(), "run `make docs`, and read the change"
+
+
+def test_the_page_of_the_fine_tuning_config_is_up_to_date() -> None:
+    written = finetune.PAGE.read_text(encoding="utf-8")
+    assert written == finetune.page(), "run `make docs`, and read the change"
 
 
 def test_every_field_has_a_sentence() -> None:

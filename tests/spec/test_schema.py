@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from slurmkit.spec.document import parse
+from slurmkit.spec.errors import SpecError
 from slurmkit.spec.load import load
 from slurmkit.spec.schema import json_schema
 from slurmkit.spec.shape import ANYTHING, to_data
@@ -45,8 +47,13 @@ def _fields(part: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_every_field_is_described() -> None:
     fields = list(_fields(SCHEMA))
-    assert len(fields) > 50
-    assert [name for name, field in fields if not field.get("description")] == []
+    assert len(fields) > 100
+
+    def described(field: dict[str, Any]) -> Any:
+        part = SCHEMA["$defs"].get(field.get("$ref", "").removeprefix("#/$defs/"), {})
+        return field.get("description") or part.get("description")
+
+    assert [name for name, field in fields if not described(field)] == []
 
 
 def test_there_are_jobs() -> None:
@@ -77,6 +84,53 @@ def test_it_rejects(change: dict[str, Any]) -> None:
     assert valid(base)
     assert not valid({**base, **change})
     assert not valid({"name": "x"})
+
+
+TINY = {"model": {"name_or_path": "tiny:llama"}, "data": {"dataset_path": "tiny:9"}}
+
+
+def program(name: str, **entrypoint: Any) -> dict[str, Any]:
+    return {"name": "x", "entrypoint": {"module": f"slurmkit.train.{name}", **entrypoint}}
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        program("all_reduce", config={"dtyp": 1}), program("all_reduce", config={"factor": 1}),
+        program("finetune"), program("finetune", config={}), program("finetune", config=None),
+        program("finetune", config={**TINY, "training": {"learning_rat": 1}}),
+        program("finetune", config={**TINY, "training": {"checkpoint_mode": "ful"}}),
+        program("finetune", config={**TINY, "lora": {"r": "${env:R}"}}),
+    ],
+)  # fmt: skip
+def test_the_config_of_our_own_programs_is_checked(job: dict[str, Any], tmp_path: Path) -> None:
+    assert not valid(job)
+    assert not loads(job, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        program("all_reduce"), program("all_reduce", config=None), program("finetune", config=TINY),
+        program("all_reduce", config={"dtype": "${env:DTYPE}", "sizes": [4], "json": "a"}),
+        program("finetune", args=["--config", "a.yaml"]),
+        {"name": "x", "entrypoint": {"module": "my.train", "config": {"dtyp": 1}}},
+    ],
+)  # fmt: skip
+def test_configs_that_are_right(job: dict[str, Any], tmp_path: Path) -> None:
+    assert valid(job)
+    assert loads(job, tmp_path)
+
+
+def loads(job: dict[str, Any], folder: Path) -> bool:
+    """Say whether the loader takes what the schema was asked about."""
+    path = folder / "job.yaml"
+    path.write_text(json.dumps(job))
+    try:
+        load(path, profile="none")
+    except SpecError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(

@@ -123,4 +123,6 @@ def test_the_job_files_of_the_repository_raise_no_warning(monkeypatch: pytest.Mo
         path.name: warnings(resolve(path, profile="none").spec)
         for path in checkout.glob("jobs/*.yaml")
     }
+    data = "entrypoint.config.data.dataset_path: data/train.jsonl does not exist here"
+    assert found.pop("finetune_glm.yaml") == [data], "which everybody brings"
     assert {name: told for name, told in found.items() if told} == {}

@@ -49,7 +49,9 @@ def free_port() -> int:
                 return port
 
 
-def run_all(commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> list[Ended]:
+def run_all(
+    commands: Sequence[tuple[Sequence[str], Mapping[str, str]]], seconds: float = SECONDS
+) -> list[Ended]:
     """Run commands at the same time and return what they left, in their order."""
     processes = [
         subprocess.Popen(
@@ -64,7 +66,7 @@ def run_all(commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> list
     try:
         ended = []
         for process in processes:
-            stdout, stderr = process.communicate(timeout=SECONDS)
+            stdout, stderr = process.communicate(timeout=seconds)
             ended.append(Ended(process.returncode, stdout, stderr))
         return ended
     finally:
@@ -76,6 +78,26 @@ def run_all(commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> list
 def python(*arguments: str, **environment: str) -> Ended:
     """Run Python alone."""
     return run_all([([sys.executable, *arguments], environment)])[0]
+
+
+def ranks(count: int, *arguments: str, seconds: float = 180, **environment: str) -> list[Ended]:
+    """Run Python as the ranks of one node, without a launcher."""
+    world = {
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    return run_all(
+        [
+            (
+                [sys.executable, *arguments],
+                world | {"RANK": str(rank), "LOCAL_RANK": str(rank)} | environment,
+            )
+            for rank in range(count)
+        ],
+        seconds,
+    )
 
 
 def torchrun(*arguments: str, **environment: str) -> list[Ended]:

@@ -9,6 +9,7 @@ from slurmkit.spec.contradictions import (
     launch,
     lengths,
     others,
+    program,
     resources,
     site,
     sweep,
@@ -30,6 +31,7 @@ _CHECKS = (
         site.network,
         site.options,
         sweep.sweep,
+        program.config,
         others.dependencies,
     ),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmkit.spec.contradictions.found import Contradiction
 from slurmkit.spec.errors import nearest
+from slurmkit.spec.program import PACKAGE
 
 if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
@@ -23,7 +24,7 @@ def sweep(spec: JobSpec) -> Iterator[Contradiction]:
 
     Each value is checked once, in the job as it stands otherwise. That is enough for all
     combinations: no rule of the job file joins two fields that may be swept, but that the program
-    is exactly one, which the value alone breaks as well.
+    is exactly one, which the value alone breaks as well. (Configs have rules of their own.)
     """
     from slurmkit.spec.sweep import MOST_POINTS
 
@@ -34,11 +35,12 @@ def sweep(spec: JobSpec) -> Iterator[Contradiction]:
     if count > MOST_POINTS:
         what = f"{count} points, where a job array holds at most {MOST_POINTS}"
         yield Contradiction(("sweep",), what, "sweep fewer values, or fewer fields at once")
-    wrong = list(islice(_fields(spec), _TOLD))
+    wrong = list(islice(wrong_fields(spec), _TOLD))
     yield from wrong or islice(_values(spec), _TOLD)
 
 
-def _fields(spec: JobSpec) -> Iterator[Contradiction]:
+def wrong_fields(spec: JobSpec) -> Iterator[Contradiction]:
+    """Find swept fields that the job does not have, or that cannot differ."""
     for field in spec.sweep:
         where = ("sweep", field)
         if problem := _missing(spec, field) or _fixed(field):
@@ -115,8 +117,19 @@ def _values(spec: JobSpec) -> Iterator[Contradiction]:
         for index, value in enumerate(checked):
             data: dict[str, Any] = {"name": "x", "entrypoint": deepcopy(program)}
             put(data, path, value)
+            _own_program_left_out(data["entrypoint"])
             for what, expected, fix in _told(data, field):
                 yield Contradiction(("sweep", field, index), what, fix, expected)
+
+
+def _own_program_left_out(program: dict[str, Any]) -> None:
+    """Name another module for one of ours: all values of a point are its config together.
+
+    contradictions/program.py looks at the points.
+    """
+    module = program.get("module")
+    if isinstance(module, str) and module.startswith(PACKAGE):
+        program["module"] = "m"
 
 
 def _config_values(field: str, values: list[Any]) -> Iterator[Contradiction]:

@@ -58,10 +58,10 @@ class Checkpoints:
             CheckpointError: a rank cannot write there, or the places contradict each other.
         """
         self.directory = Path(directory)
+        self.keep = keep
+        self.when_failed = when_failed
         self._control = control
         self._place = place
-        self._keep = keep
-        self._when_failed = when_failed
         self._folder = folders.look(self.directory, control, place)
         self._name = f"attempt{attempt}.{self._folder.token}"
         self._saves = 0
@@ -156,16 +156,16 @@ class Checkpoints:
         )
 
     def _settle(self, saving: Saving, *, failed: bool) -> None:
-        with suppress(OSError):  # of a disk that has failed already; cleared at the next start
+        with suppress(OSError):  # the others do not wait for it; cleared at the next start
             if failed:
                 saving.undo()
-                return
-            saving.finish()
-        rotation.rotate(self.directory, saving.step, self._keep, self._folder.token)
+            else:
+                saving.finish()
+                rotation.rotate(self.directory, saving.step, self.keep, self._folder.token)
 
     def _failed(self, saving: Saving, problem: str) -> str:
         text = f"{saving.final} was not saved: {problem}; earlier checkpoints are untouched"
-        if self._when_failed == "stop":
+        if self.when_failed == "stop":
             raise CheckpointError(text)
         self._say(text)
         return text

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_controls: WeakKeyDictionary[Any, Control] = WeakKeyDictionary()
+_opened: WeakKeyDictionary[Any, dict[tuple[Path, Place], Checkpoints]] = WeakKeyDictionary()
+"""For each process group, for as long as it lives; under torch's own module: without a group."""
 
 
 def save(  # noqa: PLR0913, PLR0917  each is a fact about the save
@@ -68,7 +69,9 @@ def save(  # noqa: PLR0913, PLR0917  each is a fact about the save
     """
     shared = {"user": {"step": step} | (state or {}), "groups": _groups(optimizer)}
     contents = _contents(model, optimizer, shared)
-    return _open(directory, contents, keep, when_failed).save(step, contents, metric)
+    checkpoints = _open(directory, contents)
+    checkpoints.keep, checkpoints.when_failed = keep, when_failed
+    return checkpoints.save(step, contents, metric)
 
 
 def resume(
@@ -86,7 +89,7 @@ def resume(
         ValueError: the model or the optimizer holds what is no tensor.
     """
     contents = _contents(model, optimizer, None)
-    checkpoints = _open(directory, contents, None, "continue")
+    checkpoints = _open(directory, contents)
     path = checkpoints.newest()
     if path is None:
         return None
@@ -157,30 +160,15 @@ def _contents(
     )
 
 
-def _open(
-    directory: str | os.PathLike[str],
-    contents: Contents,
-    keep: int | None,
-    when_failed: Literal["continue", "stop"],
-) -> Checkpoints:
-    return Checkpoints(
-        Path(directory),
-        _control(),
-        place_of(contents.model.values()),
-        keep=keep,
-        attempt=int(os.environ.get("SLURMKIT_ATTEMPT") or 0),
-        when_failed=when_failed,
-    )
-
-
-def _control() -> Control:
-    """Return the ranks' common table: one for each process group, for as long as it lives."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return Control()
-    world = dist.group.WORLD
-    if world not in _controls:
-        _controls[world] = Control()
-    return _controls[world]
+def _open(directory: str | os.PathLike[str], contents: Contents) -> Checkpoints:
+    """Return the checkpoints in a directory, the same object each time."""
+    together = dist.is_available() and dist.is_initialized()
+    opened = _opened.setdefault(dist.group.WORLD if together else dist, {})
+    key = Path(directory), place_of(contents.model.values())
+    if key not in opened:
+        attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
+        opened[key] = Checkpoints(key[0], Control(), key[1], attempt=attempt)
+    return opened[key]
 
 
 def _param_groups(optimizer: torch.optim.Optimizer | None) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,15 +73,13 @@ def look(directory: Path, control: Control, place: Place) -> Folder:
     problem = next(filter(None, control.texts(problem)), "")
     if problem:
         raise CheckpointError(problem)
-    first = next(
-        other
-        for other in range(control.world_size)
-        if (directory / f".rank{other}-{token}").exists()
-    )
+    seen = (other for other in range(rank) if (directory / f".rank{other}-{token}").exists())
+    first = next(seen, rank)
     if first == rank:
-        rotation.sweep(directory, token)
+        with suppress(OSError):  # the others do not wait for it; what is left is in nobody's way
+            rotation.sweep(directory, token)
     rows = [(int(row[0]), int(row[1])) for row in control.rows([first, place.shard])]
-    marker.unlink()
+    marker.unlink(missing_ok=True)
     if {shard for _, shard in rows} != set(range(place.shards)):
         raise CheckpointError(f"{place} contradicts the other ranks' shards {rows}")
     node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()

@@ -128,16 +128,15 @@ class Saving:
 
     def undo(self) -> None:
         """Take back what was done in this directory, for a rank has failed. For its leader."""
-        shutil.rmtree(self.staging, ignore_errors=True)
         if self._committed:
-            files.remove(self.final, self.folder.token)
+            self.final.rename(self.staging)
         if self.replaced.exists():
             self.replaced.rename(self.final)
+        shutil.rmtree(self.staging, ignore_errors=True)
 
     def finish(self) -> None:
         """Delete the checkpoint of the same step that this one has replaced. For the leader."""
-        if self.replaced.exists():
-            shutil.rmtree(self.replaced)
+        shutil.rmtree(self.replaced, ignore_errors=True)
 
     def _my_part(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Leave what every rank holds whole to the first shard."""

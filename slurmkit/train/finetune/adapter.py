@@ -95,9 +95,7 @@ def check_targets(causal: nn.Module, targets: tuple[str, ...]) -> None:
         ConfigError: names those that match no linear module, and what there is.
     """
     linear = {name for name, module in causal.named_modules() if _is_linear(module)}
-    experts = {
-        name for name, parameter in causal.named_parameters() if parameter.ndim == 3
-    }
+    experts = {name for name, parameter in causal.named_parameters() if parameter.ndim == 3}
     for target in targets:
         of_experts = any(_ends(name, target) or f".{target}." in name for name in experts)
         found = any(_ends(name, target) for name in linear)

@@ -108,7 +108,7 @@ class Keeper:
         }
 
     def _check(self, path: Path, state: dict[str, Any]) -> None:
-        mine = {"data": self.fingerprint, "samples": self.plan.samples, "seed": self.config.seed}
+        mine = {"seed": self.config.seed, "samples": self.plan.samples, "data": self.fingerprint}
         for name, value in mine.items():
             if state[name] != value:
                 raise ConfigError(

@@ -46,6 +46,8 @@ class Loop:
 
         Before it returns, it has saved.
         """
+        if self.step >= self.plan.total_steps:  # done before; the logs tell of it
+            self.evaluation = self.evaluate()
         while self.step < self.plan.total_steps:
             ready = self.stepper.prepare(self.step)
             taken = None if ready.stop else self.stepper.take(self.step, ready, self._hurried)

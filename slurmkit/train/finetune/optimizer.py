@@ -59,9 +59,7 @@ def clip(parameters: Iterable[DTensor], max_norm: float) -> Tensor:
         parameters: all trained parameters; all on one mesh, one dimension of which shards.
         max_norm: the highest norm; 0 changes nothing.
     """
-    gradients = [
-        each.grad for each in parameters if isinstance(each.grad, DTensor)
-    ]
+    gradients = [each.grad for each in parameters if isinstance(each.grad, DTensor)]
     assert gradients, "no gradient: call backward first"
     pieces = [gradient.to_local() for gradient in gradients]
     norms = torch.stack(torch._foreach_norm(pieces)).double()

@@ -49,7 +49,11 @@ class Reporter:
         self._record("resumed" if step else "began", step=step, **(asdict(lost) if lost else {}))
         self.say(f"{self.plan}; files in {directory}")
         if step:
-            again = f", {lost.steps} steps ({lost.seconds:.0f} s) are lost" if lost else ""
+            again = (
+                f"; {lost.steps} steps, {lost.seconds:.0f} s, have to be taken again"
+                if lost and lost.steps
+                else ""
+            )
             self.say(f"continues from the checkpoint of step {step}{again}")
 
     def step(self, step: int, taken: Taken) -> None:
@@ -124,8 +128,9 @@ class Reporter:
         size = saved.bytes / 2**20
         self.say(f"saved {saved.path.name}: {size:.1f} MiB in {saved.seconds:.2f} s")
 
-    def close(self) -> None:
-        """Close the logs."""
+    def end(self, step: int, reason: str | None) -> None:
+        """Tell that the job leaves, and close the logs."""
+        self._record("ended", step=step, state="stopped" if reason else "done", reason=reason)
         self.metrics.close()
         if self.progress is not None:
             self.progress.close()

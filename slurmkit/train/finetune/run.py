@@ -111,7 +111,7 @@ def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
         step=step,
     )
     reason = loop.run()
-    reporter.close()
+    reporter.end(loop.step, reason)
     return _result(loop, reason, directory)
 
 

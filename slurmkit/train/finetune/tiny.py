@@ -144,17 +144,17 @@ def _chat(chance: random.Random) -> list[dict[str, str]]:
 
 def _echo(chance: random.Random) -> tuple[str, str]:
     word = chance.choice(_WORDS)
-    return f"Say {word} twice.", f"{word} {word}"
+    return f"Say {word} twice.", f"The answer is {word} {word}."
 
 
 def _count(chance: random.Random) -> tuple[str, str]:
     start = chance.randrange(10)
-    return f"Count from {start}.", " ".join(str(start + step) for step in range(5))
+    return f"Count from {start}.", f"The answer is {start} {start + 1} {start + 2}."
 
 
 def _add(chance: random.Random) -> tuple[str, str]:
     one, other = chance.randrange(10), chance.randrange(10)
-    return f"What is {one} + {other}?", f"{one} + {other} = {one + other}"
+    return f"What is {one} + {other}?", f"The answer is {one + other}."
 
 
 def _write_data(count: int, directory: Path) -> None:

@@ -83,7 +83,6 @@ def collate(
         valid[row, :end] = True
         if packed:
             position_ids[row, :end] = torch.tensor(each.position_ids or range(end))
-            position_ids[row, end:] = torch.arange(length - end)
     return Batch(
         input_ids=input_ids.to(device),
         labels=labels.to(device),

@@ -84,10 +84,7 @@ def read(entry: Path) -> Entry | None:
 
     try:
         about = json.loads((entry / "entry.json").read_text("utf-8"))
-        tokens = entry / "tokens.arrow"
-        if tokens.stat().st_size != about["bytes"]:
-            return None
-        documents = Dataset.from_file(str(tokens))
+        documents = Dataset.from_file(str(entry / "tokens.arrow"))
         counts = Counts(**about["counts"])
     except Exception:  # whatever is damaged, it is made anew
         return None
@@ -109,19 +106,14 @@ def _write(
         input_ids=List(number), labels=List(number), length=number, supervised=number
     )
     counts, digest = Counts(), hashlib.sha256()
-    tokens = part / "tokens.arrow"
-    with ArrowWriter(path=str(tokens), features=features) as writer:
+    with ArrowWriter(path=str(part / "tokens.arrow"), features=features) as writer:
         for each in tokenise(path, tokenizer, config, counts, tell):
             supervised = sum(label != UNSUPERVISED for label in each.labels)
             row = asdict(each) | {"length": len(each.input_ids), "supervised": supervised}
             digest.update(array("i", [row["length"], *each.input_ids, *each.labels]).tobytes())
             writer.write(row)
         writer.finalize()
-    about = {
-        "bytes": tokens.stat().st_size,
-        "counts": asdict(counts),
-        "digest": digest.hexdigest(),
-    }
+    about = {"counts": asdict(counts), "digest": digest.hexdigest()}
     (part / "entry.json").write_text(json.dumps(about), encoding="utf-8")
 
 
