@@ -80,11 +80,11 @@ def _head_is_apart(causal: Any) -> bool:
     head = causal.get_output_embeddings()
     if head is None or any(parameter.requires_grad for parameter in head.parameters()):
         return False
-    return _calls_its_base(type(causal))
+    return _calls_its_base(causal.__class__)
 
 
 @cache
-def _calls_its_base(model: type[Any]) -> bool:
+def _calls_its_base(model: Any) -> bool:
     """Tell whether a model's forward calls its base; OPT's, for one, calls a part of it."""
     try:
         source = inspect.getsource(inspect.unwrap(model.forward))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
@@ -31,7 +30,7 @@ def attach(causal: nn.Module, config: LoraConfig, seed: int, name: str) -> PeftM
     Args:
         causal: the model, sharded or not.
         config: what to adapt, and how.
-        seed: of the random start. The random numbers of the caller are left as they are.
+        seed: of the random start; torch's random numbers are seeded with it.
         name: directory or hub name of the model, for adapter_config.json.
 
     Raises:
@@ -46,8 +45,8 @@ def attach(causal: nn.Module, config: LoraConfig, seed: int, name: str) -> PeftM
         target_modules=list(config.target_modules),
         base_model_name_or_path=name,
     )
-    with torch.random.fork_rng(), _whole_shapes():
-        torch.manual_seed(seed)
+    torch.manual_seed(seed)
+    with _whole_shapes():
         model = get_peft_model(causal, peft_config)
     model.peft_config["default"].base_model_name_or_path = name
     return model
@@ -75,7 +74,7 @@ def shard(model: PeftModel, mesh: DeviceMesh, dtype: torch.dtype) -> None:
         fully_shard(causal, mesh=mesh, ignored_params=frozen)
 
 
-def trainable(model: PeftModel) -> dict[str, DTensor]:
+def trainable(model: Any) -> dict[str, DTensor]:
     """Return the adapter's parameters by the names under which peft saves them.
 
     The parameters themselves: what is written into them trains on. peft's own function would
@@ -144,12 +143,19 @@ def _whole_shapes() -> Iterator[None]:
     On a 2-D mesh peft (0.18 to 0.21.2 at least) takes a weight sharded by FSDP for one cut by
     tensor parallelism, and makes adapters of the shard's shape. A test fails when that is mended.
     """
-    inferred = peft_layer._get_in_out_features
+    name = "_get_in_out_features"
+    inferred = getattr(peft_layer, name, None)
+    if inferred is None:  # another peft; `checks.adapters` looks at the shapes
+        yield
+        return
 
     def shape(module: nn.Module) -> Any:
         if isinstance(module, nn.Linear):
             return module.in_features, module.out_features
         return inferred(module)
 
-    with patch.object(peft_layer, "_get_in_out_features", shape):
+    setattr(peft_layer, name, shape)
+    try:
         yield
+    finally:
+        setattr(peft_layer, name, inferred)

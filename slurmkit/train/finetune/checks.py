@@ -9,12 +9,13 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from torch.distributed.tensor import DTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from slurmkit.train.checkpoint import Place
     from slurmkit.train.control import Control
@@ -48,15 +49,23 @@ def adapters(
 
     A collective.
     """
-    known = set(map(id, trainable.values()))
+    saved = set(map(id, trainable.values()))
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            assert id(parameter) in known, f"{name} is trained, but would not be saved"
+            assert "lora_" in name, f"{name} is trained, and is no adapter"
             assert isinstance(parameter, DTensor), (
                 f"{name} is not sharded: each rank would train its own copy"
             )
             assert parameter.dtype == torch.float32, f"{name} is {parameter.dtype}, not float32"
-    assert all(parameter.requires_grad for parameter in trainable.values())
+            assert id(parameter) in saved, f"{name} is trained, but would not be saved"
+    for name, module in model.named_modules():
+        base = getattr(module, "base_layer", None)
+        if isinstance(base, nn.Linear):
+            layer: Any = module
+            shape = layer.lora_A.default.in_features, layer.lora_B.default.out_features
+            assert shape == (base.in_features, base.out_features), (
+                f"the adapter of {name} has a shard's shape, not the whole module's: {shape}"
+            )
     rows = control.texts(f"{place.shard} {digest(trainable)}")
     pieces = {row.split()[0] for row in rows}
     assert len(set(rows)) == len(pieces) == place.shards, (

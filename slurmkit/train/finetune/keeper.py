@@ -88,7 +88,7 @@ class Keeper:
     def _contents(self, step: int) -> Contents:
         full = self.config.checkpoint_mode == "full"
         return Contents(
-            model=self.built.trainable,
+            model=dict(self.built.trainable),
             optimizer=optimizer_tensors(self.built.trainable, self.optimizer) if full else None,
             state=self._state(step) if full else None,
             rank_state=rng_state() if full else None,

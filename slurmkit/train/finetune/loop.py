@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slurmkit.train.evaluate import Evaluation
-    from slurmkit.train.finetune.checkpoints import Keeper
+    from slurmkit.train.finetune.keeper import Keeper
     from slurmkit.train.finetune.config import TrainingConfig
     from slurmkit.train.finetune.plan import Plan
     from slurmkit.train.finetune.report import Reporter
@@ -36,9 +36,10 @@ class Loop:
     evaluate: Callable[[], Evaluation | None]
     step: int = 0
     """Optimizer steps taken."""
-    evaluation: Evaluation | None = None
+    evaluation: Evaluation | None = field(default=None, init=False)
     """The last one."""
-    _step_seconds: float = 0.0
+    _step_seconds: float = field(default=0.0, init=False)
+    _evaluated_at: int | None = field(default=None, init=False)
     _heard_at: float | None = field(default=None, init=False)
 
     def run(self) -> str | None:
@@ -62,12 +63,11 @@ class Loop:
     def _evaluate_and_save(self) -> None:
         last = self.step == self.plan.total_steps
         if last or self._is_due(self.config.eval_steps):
-            self.evaluation = self.evaluate()
+            self.evaluation, self._evaluated_at = self.evaluate(), self.step
             if self.evaluation is not None:
                 self.reporter.evaluation(self.step, self.evaluation)
         if last or self._is_due(self.config.save_steps):
-            metric = self.evaluation.loss if self.evaluation else None
-            self._save(metric)
+            self._save()
             self.reporter.warn_once(
                 stop.warn_if_short(stop.lead_time(), self._step_seconds, self.keeper.seconds)
             )
@@ -76,10 +76,13 @@ class Loop:
         if reason is None:  # in the midst of a step, which was given up
             reason = self.stepper.prepare(self.step).stop or "SIGTERM"
         self.reporter.stopping(self.step, reason)
-        self._save(None)
+        self._save()
         return reason
 
-    def _save(self, metric: float | None) -> None:
+    def _save(self) -> None:
+        fresh = self.evaluation if self._evaluated_at == self.step else None
+        metric = fresh.loss if fresh else None
+        self.reporter.flush(self.step)
         self.reporter.metrics.sync()
         saved = self.keeper.save(self.step, metric)
         if saved is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.distributed.device_mesh import init_device_mesh
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.distributed import DistributedConfig
+from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
@@ -163,13 +163,14 @@ def _read(name: str, config: ModelConfig, mesh: DeviceMesh, device: torch.device
         )
     elif device.type != "cpu":
         settings["device_map"] = device
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        read: Any = AutoModelForCausalLM.from_pretrained(
             name, dtype=getattr(torch, config.dtype), output_loading_info=True, **settings
         )
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(f"`model.name_or_path: {name}`: {error}") from error
+    model, info = read
     if missing := sorted(info["missing_keys"]):
         raise ConfigError(
             f"`model.name_or_path: {name}`: the files lack {len(missing)} of the model's weights, "

@@ -60,10 +60,13 @@ class Reporter:
         """Note a step; every `every` steps, and after the last, write a row."""
         self._unwritten.append(taken)
         if step % self.every == 0 or step == self.plan.total_steps:
-            self._write(step)
+            self.flush(step)
 
-    def _write(self, step: int) -> None:
+    def flush(self, step: int) -> None:
+        """Write a row of the steps that have none yet; a later run will know nothing of them."""
         steps, self._unwritten = self._unwritten, []
+        if not steps:
+            return
         mine = RankRow(
             loss_sum=sum(taken.loss_sum for taken in steps),
             tokens=sum(taken.tokens for taken in steps),

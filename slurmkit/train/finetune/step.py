@@ -11,6 +11,7 @@ import torch
 from torch.distributed.fsdp import FSDPModule
 
 from slurmkit.train import stop
+from slurmkit.train.checkpoint import rng_state, set_rng_state
 from slurmkit.train.finetune.data import order
 from slurmkit.train.finetune.data.batch import Batch, collate
 from slurmkit.train.finetune.optimizer import clip, learning_rate
@@ -127,10 +128,12 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         losses = []
+        random = rng_state()
         count = len(ready.batches)
         for number, batch in enumerate(ready.batches):
             if number and any(self.control.sum([hurried(number / count)])):
                 self.optimizer.zero_grad()
+                set_rng_state(random)
                 return None
             self._reduce_gradients(number == count - 1)
             losses.append(self._backward(batch, ready.supervised))
@@ -169,7 +172,8 @@ class Stepper:
         """
         with self.experts.counting(batch.valid) if self.experts else nullcontext():
             loss = summed(self.built.model, batch, self.config.model.chunked_loss)
-        (loss * (self.control.world_size / max(supervised, 1))).backward()
+        scaled = loss * (self.control.world_size / max(supervised, 1))
+        scaled.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def _reduce_gradients(self, now: bool) -> None:
