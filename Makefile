@@ -20,7 +20,7 @@ bin := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo        install into $(VENV), then simulate jobs/all_reduce.yaml: 2 nodes, 2 processes each'
+	@echo 'make demo        install into $(VENV), then simulate jobs/all_reduce.yaml and jobs/finetune_tiny.yaml'
 	@echo 'make test        every test but the proofs; as root it installs Slurm first (SLURM=0: without)'
 	@echo 'make proof       the long repetitions and fault matrices'
 	@echo 'make lint        ruff and mypy (make format: let ruff mend what it can)'
@@ -33,6 +33,7 @@ help:
 
 demo: $(VENV)/.core
 	$(bin)/slurmkit simulate jobs/all_reduce.yaml
+	$(bin)/slurmkit simulate jobs/finetune_tiny.yaml
 	@echo 'Next: . $(bin)/activate, and the quickstart in README.md.' >&2
 
 test: $(VENV)/.dev

@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 PACKAGE = "slurmkit.train."
 
 
+_FOLDER = FilePath(__file__).parents[1] / "train"
+
+
 def programs() -> list[str]:
     """Return the modules that a job may name, such as `slurmkit.train.finetune`."""
-    folder = FilePath(__file__).parents[1] / "train"
-    return [PACKAGE + file.parent.name for file in sorted(folder.glob("*/config.py"))]
+    return [PACKAGE + file.parent.name for file in sorted(_FOLDER.glob("*/config.py"))]
+
+
+def is_wrapper(module: str) -> bool:
+    """Tell whether it is a module of ours that runs another program, as submitit's tasks do."""
+    folder = _FOLDER / module.removeprefix(PACKAGE)
+    return (folder / "__main__.py").exists() and not (folder / "config.py").exists()
 
 
 def config_model(module: str) -> type[BaseModel]:

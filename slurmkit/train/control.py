@@ -53,7 +53,11 @@ class Control:
         if self._group is None:
             return [text]
         data = text.encode()
-        width = int(max(row[0] for row in self.rows([len(data)])))
+        longest = torch.tensor(len(data))
+        dist.all_reduce(longest, op=dist.ReduceOp.MAX, group=self._group)
+        width = int(longest)
+        if width == 0:
+            return [""] * self.world_size
         mine = torch.tensor(list(data.ljust(width, b"\0")), dtype=torch.uint8)
         rows = [torch.empty_like(mine) for _ in range(self.world_size)]
         dist.all_gather(rows, mine, group=self._group)

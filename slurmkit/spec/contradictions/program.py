@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from slurmkit.spec.contradictions.found import Contradiction
 from slurmkit.spec.contradictions.sweep import wrong_fields
 from slurmkit.spec.errors import nearest, shown
-from slurmkit.spec.program import PACKAGE, config_model, programs
+from slurmkit.spec.program import PACKAGE, config_model, is_wrapper, programs
 
 if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
@@ -72,7 +72,7 @@ def _in_sweep(found: Contradiction, chosen: _Chosen) -> Contradiction:
 def _problems(spec: JobSpec, entry: dict[str, Any]) -> Iterator[Contradiction]:
     """Find what is wrong with one program and its config."""
     module, values = entry["module"], entry["config"]
-    if not isinstance(module, str) or not module.startswith(PACKAGE):
+    if not isinstance(module, str) or not module.startswith(PACKAGE) or is_wrapper(module):
         return
     if module not in (known := programs()):
         like = nearest(module, known, 0.8)

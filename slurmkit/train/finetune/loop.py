@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slurmkit.train.evaluate import Evaluation
-    from slurmkit.train.finetune.keeper import Keeper
     from slurmkit.train.finetune.config import TrainingConfig
+    from slurmkit.train.finetune.keeper import Keeper
     from slurmkit.train.finetune.plan import Plan
     from slurmkit.train.finetune.report import Reporter
     from slurmkit.train.finetune.step import Stepper
