@@ -11,7 +11,13 @@ import click
 
 from slurmkit import __version__
 
-_TOLD = {"SpecError": 2, "UnknownJobError": 2, "SlurmError": 1, "JobFailedError": 1}
+_TOLD = {
+    "SpecError": 2,
+    "UnknownJobError": 2,
+    "SlurmError": 1,
+    "JobFailedError": 1,
+    "CheckpointError": 1,
+}
 """Errors that say themselves what happened and what to do, with the exit code that they mean."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -27,6 +33,7 @@ VERBS = {
     "logs": "Show what a job's ranks have written.",
     "exec": "Run a command on the nodes of a running job.",
     "cancel": "End jobs, or send them a signal.",
+    "adapter": "Check LoRA checkpoints, and merge their shards.",
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from slurmkit.launch.failure import first_failure
+from slurmkit.observe.lost import lost
 from slurmkit.observe.points import point_of, swept_values
 from slurmkit.observe.status import last_metrics
 from slurmkit.observe.times import read_duration
@@ -42,6 +44,7 @@ def detail_data(detail: Detail) -> dict[str, Any]:
             "tasks": tasks,
         }
     run = detail.run
+    cost = lost(run) if run else None
     return {
         **job_data(detail.records[0], detail.entry),
         "script": str(run.script) if run else None,
@@ -49,6 +52,7 @@ def detail_data(detail: Detail) -> dict[str, Any]:
         "logs": [str(log.path) for log in run.rank_logs()] if run else [],
         "status": run.status() if run else None,
         "metrics": last_metrics(run),
+        "lost": asdict(cost) if cost else None,
         "first_failure": _failed_first(run) if detail.state.name == "FAILED" else None,
         "events": run.batch_events() if run else [],
     }

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from slurmkit.launch.failure import first_failure
 from slurmkit.launch.misfit import misfits
 from slurmkit.observe import table
+from slurmkit.observe.lost import lost
 from slurmkit.observe.points import points
 from slurmkit.observe.status import last_metrics
-from slurmkit.observe.times import show_duration, show_time
+from slurmkit.observe.times import show_duration, show_seconds, show_time
 
 if TYPE_CHECKING:
     from slurmkit.launch.rundir import RunDirectory
@@ -149,6 +150,7 @@ def _files(detail: Detail, record: Record) -> list[tuple[str, str]]:
         ("logs", f"{run.logs} ({ranks}): slurmkit logs {record.id}" if count else ""),
         ("program", _program(run)),
         ("metrics", _metrics(run)),
+        ("lost", _lost(run)),
     ]
 
 
@@ -176,6 +178,15 @@ def _metrics(run: RunDirectory) -> str:
             if name != "time"
         )
     )
+
+
+def _lost(run: RunDirectory) -> str:
+    found = lost(run)
+    if found is None:
+        return ""
+    times = "interruption" if found.interruptions == 1 else "interruptions"
+    queued = f", {show_seconds(found.queued)} of it in the queue" if found.queued >= 1 else ""
+    return f"{show_seconds(found.seconds)} in {found.interruptions} {times}{queued}"
 
 
 def _event(event: dict[str, Any]) -> str:

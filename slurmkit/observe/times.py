@@ -19,9 +19,12 @@ def read_duration(text: str) -> int | None:
 def show_duration(text: str) -> str:
     """Return one of Slurm's durations without leading zeros: `1-02:03:04`, `2:03:04`, `3:04`."""
     seconds = read_duration(text)
-    if seconds is None:
-        return text.lower()
-    minutes, second = divmod(seconds, 60)
+    return text.lower() if seconds is None else show_seconds(seconds)
+
+
+def show_seconds(seconds: float) -> str:
+    """Return a number of seconds in the same way."""
+    minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     if days:

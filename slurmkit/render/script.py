@@ -88,6 +88,7 @@ def context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
         "signal_workers": requeue is not None and "time_limit" in requeue.when,
         "no_gpus": directives.no_gpus(spec),
         "reasons": _reasons(spec),
+        "stays": _stays(spec),
     }
 
 
@@ -101,9 +102,11 @@ def _variables(
     values = {"PYTHONUNBUFFERED": "1"}
     if interface := spec.environment.network_interface:
         values |= {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface}
-    if spec.requeue is not None and spec.launcher.kind != "srun":
-        # Time to save between SIGTERM and torchrun's SIGKILL.
-        values["PET_SHUTDOWN_TIMEOUT"] = str(spec.requeue.lead_time)
+    if spec.requeue is not None:
+        values["SLURMKIT_LEAD_TIME"] = str(spec.requeue.lead_time)
+        if spec.launcher.kind != "srun":
+            # Time to save between SIGTERM and torchrun's SIGKILL.
+            values["PET_SHUTDOWN_TIMEOUT"] = str(spec.requeue.lead_time)
     values |= spec.environment.variables
     here: list[tuple[str, str]] = []
     on_node: list[tuple[str, str | None]] = []
@@ -154,6 +157,13 @@ def _reasons(spec: JobSpec) -> str:
     when = spec.requeue.when if spec.requeue else []
     tests = {"time_limit": "[[ -n $signalled ]]", "preemption": "terminated"}
     return " || ".join([*(test for name, test in tests.items() if name in when), "stopped"])
+
+
+def _stays(spec: JobSpec) -> str:
+    """Return the reasons, as an expression of grep, that a program may stop for and stay away."""
+    when = spec.requeue.when if spec.requeue else []
+    words = {"time_limit": "time limit", "preemption": "SIGTERM"}  # train/stop.py's
+    return "|".join(word for name, word in words.items() if name not in when)
 
 
 def _path(text: str | None, field: str) -> str | None:

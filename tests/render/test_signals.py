@@ -18,6 +18,7 @@ import pytest
 from slurmkit.render.script import render
 from slurmkit.spec.model import JobSpec
 from tests.render.test_arrival import Machine
+from tests.simulate.simulation import processes_of
 
 # Stands for torchrun: an agent that has no handler and waits for its worker.
 AGENT = """#!/bin/bash
@@ -135,6 +136,24 @@ def test_a_time_limit_that_was_moved_counts(tmp_path: Path, moved: str, ended: s
     """
     ran = subprocess.run(["bash", "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout == f"out of time: {ended}\n", ran.stderr
+
+
+def test_what_watches_the_time_limit_does_not_outlive_the_job(tmp_path: Path) -> None:
+    code = f"""
+    event() {{ :; }}
+    timeout() {{ shift; "$@"; }}
+    srun() {{ :; }}
+    squeue() {{ date -d 'now + 1 hour'; }}
+    signalled='' watch='' step=$$ SLURM_JOB_NUM_NODES=1 SLURMKIT_END_TIME=''
+    {function("on_signal")}
+    on_signal
+    sleep 0.5
+    kill "$watch"
+    """
+    environment = {**os.environ, "MARK": str(tmp_path)}
+    subprocess.run(["bash", "-c", code], check=True, env=environment)
+    time.sleep(1.5)
+    assert not processes_of(tmp_path)
 
 
 def run_worker(directory: Path, rank: int, command: list[str], **job: Any) -> None:

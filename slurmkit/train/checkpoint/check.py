@@ -140,8 +140,8 @@ def _gap(whole: TensorInfo, parts: Sequence[Held]) -> str | None:
             return f"{part.path.name} holds a piece of {_words(part.whole)}, not of {_words(whole)}"
     dims = range(len(whole.shape))
     cut = {at for part in parts for at in dims if part.shape[at] != whole.shape[at]}
-    if not cut:
-        return None if len(parts) == 1 or not prod(whole.shape) else f"is in {len(parts)} files"
+    if not cut:  # where nodes share no directory, each has its own copy of what is not sharded
+        return None if parts or not prod(whole.shape) else "is in 0 files"
     if len(cut) > 1:
         return f"is cut along dimensions {sorted(cut)}"
     at, end = cut.pop(), 0

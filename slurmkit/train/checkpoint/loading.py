@@ -62,7 +62,8 @@ def _fill_all(
     for name in names:
         path = folder / name
         if path.exists():
-            for tensor, count in fill(targets, path, read_header(path)).items():
+            wanted = {tensor: piece for tensor, piece in targets.items() if missing[tensor]}
+            for tensor, count in fill(wanted, path, read_header(path)).items():
                 missing[tensor] -= count
     if any(missing.values()):
         tensor = next(name for name, count in missing.items() if count)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from slurmkit.train.checkpoint.folders import Folder, Place
 
 Files = dict[str, FileInfo]
+_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,21 @@ class Report:
     """The shards and random states that it wrote."""
 
     def text(self) -> str:
-        """Return it as one short line."""
-        rows = {name: (file.sha256, file.bytes) for name, file in self.files.items()}
+        """Return it as one short line: every rank gets the line of every other."""
+        rows = {
+            name.removesuffix(_SUFFIX): (b64encode(bytes.fromhex(file.sha256)).decode(), file.bytes)
+            for name, file in self.files.items()
+        }
         return json.dumps([self.error, self.time, self.bytes, rows], separators=(",", ":"))
 
     @staticmethod
     def read(text: str) -> Report:
         """Return the report that a line holds."""
         error, time, size, rows = json.loads(text)
-        info = {name: FileInfo(sha256=row[0], bytes=row[1]) for name, row in rows.items()}
+        info = {
+            name + _SUFFIX: FileInfo(sha256=b64decode(row[0]).hex(), bytes=row[1])
+            for name, row in rows.items()
+        }
         return Report(error, time, size, info)
 
 
@@ -139,10 +147,10 @@ class Saving:
         shutil.rmtree(self.replaced, ignore_errors=True)
 
     def _my_part(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Leave what every rank holds whole to the first shard."""
-        if self.place.shard == 0:
+        """Leave what every rank holds whole to the one that leads."""
+        if self.leads:
             return dict(tensors)
-        return {name: each for name, each in tensors.items() if not piece_of(each).is_whole}
+        return {name: each for name, each in tensors.items() if piece_of(each).sharded}
 
     def _alike(self) -> dict[str, bytes]:
         if not self.leads:

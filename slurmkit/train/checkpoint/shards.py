@@ -36,11 +36,8 @@ class Piece:
     """Where it begins in the whole tensor, by dimension."""
     whole: TensorInfo
     """The whole tensor."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Tell a tensor that this rank holds entirely."""
-        return tuple(self.tensor.shape) == self.whole.shape
+    sharded: bool
+    """Whether other ranks hold the rest; else every rank holds all of it."""
 
 
 def piece_of(tensor: Tensor) -> Piece:
@@ -52,7 +49,7 @@ def piece_of(tensor: Tensor) -> Piece:
     """
     whole = TensorInfo(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
     if not isinstance(tensor, DTensor):
-        return Piece(tensor.detach(), (0,) * tensor.ndim, whole)
+        return Piece(tensor.detach(), (0,) * tensor.ndim, whole, sharded=False)
     offset, size = [0] * tensor.ndim, list(tensor.shape)
     sharded = set()
     for axis, placement in enumerate(tensor.placements):
@@ -72,7 +69,7 @@ def piece_of(tensor: Tensor) -> Piece:
     local = tensor.to_local().detach()
     if list(local.shape) != size:
         raise CheckpointError(f"a shard is {list(local.shape)}, where {size} was expected")
-    return Piece(local, tuple(offset), whole)
+    return Piece(local, tuple(offset), whole, sharded=bool(sharded))
 
 
 def serialize(pieces: Mapping[str, Piece]) -> Iterator[bytes | memoryview]:

@@ -184,8 +184,10 @@ def _set_up(causal: Any, config: ModelConfig) -> None:
     if config.activation_checkpointing:
         causal.gradient_checkpointing_enable({"use_reentrant": False})
     if config.compile:
-        for layer in _decoder_layers(causal):
-            layer.forward = torch.compile(layer.forward)
+        # Not whole layers: FSDP's hooks around the adapters would break their graphs, and within
+        # a recomputed layer a broken graph is not compiled at all, without a word.
+        for part in [part for layer in _decoder_layers(causal) for part in layer.children()]:
+            part.forward = torch.compile(part.forward)
 
 
 def _decoder_layers(causal: nn.Module) -> list[Any]:

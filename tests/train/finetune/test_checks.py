@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
-from peft.tuners.lora.layer import _get_in_out_features
+from peft.tuners.lora import layer as peft_layer
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import AutoModelForCausalLM
@@ -41,16 +41,16 @@ def test_a_cast_of_the_whole_model_is_noticed(glm: Path) -> None:
     model = _read(glm)
     gate = model.model.layers[1].mlp.gate
     gate.e_score_correction_bias = gate.e_score_correction_bias.bfloat16()
-    with pytest.raises(AssertionError, match="e_score_correction_bias is torch.bfloat16"):
+    with pytest.raises(AssertionError, match=r"e_score_correction_bias is torch\.bfloat16"):
         checks.loaded(model)
 
 
 def test_what_was_never_read_is_noticed(glm: Path) -> None:
+    model, make = _read(glm), cast("Any", AutoModelForCausalLM.from_config)
     with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(_read(glm).config)
+        empty = make(model.config)
     with pytest.raises(AssertionError, match="is on the meta device"):
         checks.loaded(empty)
-    model = _read(glm)
     model.model.rotary_emb.inv_freq.fill_(float("nan"))
     with pytest.raises(AssertionError, match="holds garbage"):
         checks.loaded(model)
@@ -100,7 +100,7 @@ def _unsynchronised(here: World, path: Path) -> dict[str, str]:
     with torch.no_grad():
         some.to_local().zero_()
     said["equal"] = _said(built.model, built.trainable, built.place, control)
-    built.model.get_base_model().lm_head.weight.requires_grad_(True)
+    cast("Any", built.model.get_base_model()).lm_head.weight.requires_grad_(True)
     said["base"] = _said(built.model, built.trainable, built.place, control)
     return said
 
@@ -124,12 +124,11 @@ def test_unsynchronised_adapters_are_noticed(glm: Path) -> None:
 
 def _inferred(here: World) -> tuple[Any, Any]:
     mesh = init_device_mesh("cpu", (1, 2), mesh_dim_names=("dp_replicate", "fsdp"))
-    linear = fully_shard(torch.nn.Linear(6, 8, bias=False), mesh=mesh)
-    alone = _get_in_out_features(linear)
+    linear, layer = torch.nn.Linear(6, 8, bias=False), cast("Any", peft_layer)
+    fully_shard(linear, mesh=mesh)
+    alone = layer._get_in_out_features(linear)
     with adapter._whole_shapes():
-        from peft.tuners.lora import layer
-
-        return alone, layer._get_in_out_features(linear)  # type: ignore[attr-defined]
+        return alone, layer._get_in_out_features(linear)
 
 
 def test_peft_still_takes_a_shards_shape_for_the_whole() -> None:

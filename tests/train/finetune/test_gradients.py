@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
+from slurmkit.train.distributed import World
 from slurmkit.train.finetune import tiny
 from tests.train import world
 from tests.train.finetune.truth import Arrays, Case, Found, parts, plain
@@ -76,12 +79,17 @@ def test_bfloat16_computes_and_keeps_float32_adapters(
         assert _apart(found.gradients, truth.gradients) < 0.25  # a router may choose otherwise
 
 
-@pytest.mark.proof
+def _compiled(here: World, cases: list[Case]) -> tuple[list[Found], int]:
+    """Trace, but leave the kernels to torch: making them takes minutes on a CPU."""
+    torch.compile = partial(torch.compile, backend="aot_eager")
+    found = parts(here, cases)
+    return found, torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
 def test_compiled_layers_give_the_same_gradient(
     models: dict[str, Path], truths: dict[Path, Found]
 ) -> None:
-    cases = [
-        Case(models["llama"], *shape, settings={"compile": True}) for shape in [(2, 1), (1, 2)]
-    ]
-    for case, found in zip(cases, world.run(2, parts, cases)[0], strict=True):
-        assert _apart(found.gradients, truths[case.model].gradients) < 1e-6
+    cases = [Case(models["llama"], 1, 2, settings={"compile": True})]
+    (found,), graphs = world.run(2, _compiled, cases)[0]
+    assert graphs > 2, "nothing was compiled: is there a graph break in a recomputed layer?"
+    assert _apart(found.gradients, truths[cases[0].model].gradients) < 1e-6

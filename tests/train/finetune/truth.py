@@ -1,10 +1,10 @@
-"""The same gradients twice: by plain transformers and peft in one process, and by the job's parts."""
+"""The same gradients twice: by plain transformers in one process, and by the parts of the job."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
@@ -108,8 +108,8 @@ def plain(model: Path) -> Found:
         labels = torch.tensor(sample.labels[1:])
         losses.append(cross_entropy(logits, labels, reduction="none")[labels != -100])
     loss = torch.cat(losses).mean()
-    loss.backward()
-    gradients = {name: each.grad.numpy().copy() for name, each in trained.items()}
+    torch.autograd.backward(loss)
+    gradients = {name: cast("Any", each.grad).numpy().copy() for name, each in trained.items()}
     norm = torch.nn.utils.clip_grad_norm_(trained.values(), CLIP)
     torch.optim.AdamW(trained.values(), lr=1e-3, weight_decay=0.0).step()
     weights = {name: each.detach().numpy() for name, each in trained.items()}
@@ -135,7 +135,7 @@ def _parts(world: World, case: Case) -> Found:
             if isinstance(module, FSDPModule):
                 module.set_requires_gradient_sync(number == len(batches) - 1, recurse=False)
         found = summed(built.model, batch, case.chunk)
-        (found * (world.world_size / tokens)).backward()
+        torch.autograd.backward(found * (world.world_size / tokens))
         loss += float(found.detach())
     gradients = _whole({name: each.grad for name, each in built.trainable.items()})
     norm = clip(built.trainable.values(), CLIP)
