@@ -36,7 +36,9 @@ class ModelConfig(_Part):
     activation_checkpointing: bool = Field(
         default=True, description="Recompute each layer in backward, to save memory."
     )
-    compile: bool = Field(default=False, description="torch.compile of each decoder layer.")
+    compile: bool = Field(
+        default=False, description="torch.compile of the parts of each decoder layer."
+    )
     chunked_loss: int = Field(
         default=1024,
         ge=0,

@@ -94,28 +94,18 @@ def mesh_shape(config: ParallelismConfig, world: World, control: Control) -> tup
     Raises:
         ConfigError: they do not make up the number of ranks.
     """
-    size = world.world_size
-    shards, replicas = config.shard, config.replicas
-    if shards is None and replicas is None:
+    if config.shard is None and config.replicas is None:
         nodes = {int(row[0]) for row in control.rows([world.local_world_size])}
         if len(nodes) > 1:
             raise ConfigError(
                 f"`parallelism`: the nodes have different numbers of ranks ({sorted(nodes)}), and "
-                f"cannot each hold a copy of the model: set `parallelism.shard: {size}`, or run "
-                "equally many on each node"
+                "cannot each hold a copy of the model: set `parallelism.shard: "
+                f"{world.world_size}`, or run equally many on each node"
             )
-        shards = world.local_world_size
-    if shards is None:
-        shards = size // (replicas or 1)
-    if replicas is None:
-        replicas = size // shards
-    if shards * replicas != size:
-        raise ConfigError(
-            f"`parallelism`: {shards} shard(s) x {replicas} replica(s) is not the number of "
-            f"ranks, {size}: unset both for a copy of the model in each node, or set "
-            "`shard` to a divisor of the number of ranks"
-        )
-    return replicas, shards
+    try:
+        return config.mesh(world.world_size, world.local_world_size)
+    except ValueError as error:
+        raise ConfigError(f"`parallelism`: {error}") from error
 
 
 def _checked_name(name: str) -> str:
@@ -182,7 +172,9 @@ def _read(name: str, config: ModelConfig, mesh: DeviceMesh, device: torch.device
 def _set_up(causal: Any, config: ModelConfig) -> None:
     causal.config.use_cache = False
     if config.activation_checkpointing:
-        causal.gradient_checkpointing_enable({"use_reentrant": False})
+        old = "gradient_checkpointing_enable"  # its name in older versions of transformers
+        enable = getattr(causal, "activation_checkpointing_enable", None) or getattr(causal, old)
+        enable({"use_reentrant": False})
     if config.compile:
         # Not whole layers: FSDP's hooks around the adapters would break their graphs, and within
         # a recomputed layer a broken graph is not compiled at all, without a word.

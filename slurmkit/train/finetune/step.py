@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from slurmkit.train.finetune.model import Built
     from slurmkit.train.finetune.plan import Plan
     from slurmkit.train.flops import Flops
+
+
+class TrainingError(RuntimeError):
+    """The training cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,9 @@ class Stepper:
             hurried: asked between micro-batches, given the share of the step that is done,
                 whether this rank has no time for the rest.
 
+        Raises:
+            TrainingError: the gradient is not finite; the weights are those before the step.
+
         Returns:
             What it gave; None if some rank was in a hurry: the weights are those before the step.
         """
@@ -137,7 +145,13 @@ class Stepper:
                 return None
             self._reduce_gradients(number == count - 1)
             losses.append(self._backward(batch, ready.supervised))
-        norm = clip(self.built.trainable.values(), self.config.training.max_grad_norm)
+        norm = float(clip(self.built.trainable.values(), self.config.training.max_grad_norm))
+        if not math.isfinite(norm):  # the same on all ranks; the weights are still sound
+            raise TrainingError(
+                f"the gradient of step {step + 1} has the norm {norm}: the loss is not finite on "
+                "some rank. Lower `training.learning_rate`, or look at the samples of this step; "
+                "the newest checkpoint is from before it"
+            )
         self.optimizer.step()
         self.optimizer.zero_grad()
         loss_sum = float(torch.stack(losses).double().sum())  # waits for the device
@@ -150,7 +164,7 @@ class Stepper:
             wait=ready.wait,
             flops=self.flops.of(tokens, sum(_squares(batch) for batch in ready.batches)),
             learning_rate=rate,
-            grad_norm=float(norm),
+            grad_norm=norm,
         )
 
     def _batches(self, step: int) -> list[Batch]:

@@ -165,11 +165,13 @@ def _write_data(count: int, directory: Path) -> None:
 
 def _write_model(kind: str, directory: Path) -> None:
     import torch
+    from transformers.utils import logging as transformers_logging
 
     words = tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         made = _CONFIGS[kind](words)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     made.save_pretrained(directory)
     words.save_pretrained(directory)
 

@@ -67,9 +67,9 @@ def test_a_node_holds_a_copy_unless_told_otherwise(
 @pytest.mark.parametrize(
     ("shard", "replicas", "message"),
     [
-        (3, None, r"3 shard\(s\) x 1 replica\(s\) is not the number of ranks, 5"),
-        (None, 6, r"0 shard\(s\) x 6 replica\(s\)"),
-        (8, 2, r"8 shard\(s\) x 2 replica\(s\)"),
+        (3, None, "shard 3, but there are 5 ranks"),
+        (None, 6, "replicas 6, but there are 5 ranks"),
+        (8, 2, "shard 8, replicas 2, but there are 5 ranks"),
         (None, None, r"different numbers of ranks \(\[2, 3\]\).*set `parallelism.shard: 5`"),
     ],
 )
