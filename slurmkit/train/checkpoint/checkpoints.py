@@ -96,10 +96,11 @@ class Checkpoints:
             problem = _first(self._control.texts(error))
         if saving.leads:
             self._settle(saving, failed=bool(problem))
-        seconds = time.monotonic() - begin
-        if not problem:
-            return Saved(saving.final, seconds, sum(report.bytes for report in reports))
-        return Saved(None, seconds, 0, self._failed(saving, problem))
+        if problem:
+            self._control.barrier()  # what was written is gone again before anybody goes on
+            return Saved(None, time.monotonic() - begin, 0, self._failed(saving, problem))
+        size = sum(report.bytes for report in reports)
+        return Saved(saving.final, time.monotonic() - begin, size)
 
     def newest(self) -> Path | None:
         """Return the newest whole checkpoint, the same one on all ranks; None: there is none.
