@@ -190,9 +190,8 @@ class Bench:
             checkpoints = Checkpoints(Path(name), self.control, place, 1, 0, "stop")
             training, plan = stepper.config.training, stepper.plan
             files = {"adapter_config.json": stepper.built.adapter_config()}
-            keeper = Keeper(
-                training, plan, stepper.built, stepper.optimizer, checkpoints, files, "none"
-            )
+            parts = (stepper.built, stepper.optimizer, checkpoints, files)
+            keeper = Keeper(training, plan, *parts, fingerprint="none", lora_alpha=32, attempt=0)
             saved = [keeper.save(step, None) for step in (1, 2, 3)]
             size = sum(file.stat().st_size for file in Path(name).rglob("*") if file.is_file())
         seconds = statistics.median(each.seconds for each in saved if each)

@@ -6,14 +6,17 @@ not waited for, and a rank that has died in the midst of a save is noticed in mi
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 
+from slurmkit.train.variables import DistributedError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Control:
@@ -36,7 +39,8 @@ class Control:
         """Return the sums over all ranks, in float64: one all-reduce."""
         table = torch.tensor(numbers, dtype=torch.float64)
         if self._group is not None:
-            dist.all_reduce(table, group=self._group)
+            with self._told():
+                dist.all_reduce(table, group=self._group)
         return [float(number) for number in table]
 
     def rows(self, numbers: Sequence[float]) -> list[list[float]]:
@@ -45,7 +49,8 @@ class Control:
         if self._group is None:
             return [mine.tolist()]
         rows = [torch.empty_like(mine) for _ in range(self.world_size)]
-        dist.all_gather(rows, mine, group=self._group)
+        with self._told():
+            dist.all_gather(rows, mine, group=self._group)
         return [row.tolist() for row in rows]
 
     def texts(self, text: str) -> list[str]:
@@ -54,14 +59,27 @@ class Control:
             return [text]
         data = text.encode()
         longest = torch.tensor(len(data))
-        dist.all_reduce(longest, op=dist.ReduceOp.MAX, group=self._group)
+        with self._told():
+            dist.all_reduce(longest, op=dist.ReduceOp.MAX, group=self._group)
         width = int(longest)
         if width == 0:
             return [""] * self.world_size
         mine = torch.tensor(list(data.ljust(width, b"\0")), dtype=torch.uint8)
         rows = [torch.empty_like(mine) for _ in range(self.world_size)]
-        dist.all_gather(rows, mine, group=self._group)
+        with self._told():
+            dist.all_gather(rows, mine, group=self._group)
         return [bytes(row.tolist()).rstrip(b"\0").decode() for row in rows]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:  # gloo's own words are about sockets
+            raise DistributedError(
+                f"another rank has left, or was not heard of in time: {error}",
+                f"rank {self.rank}/{self.world_size}",
+                "read the log of the rank that failed first",
+            ) from error
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -58,8 +58,8 @@ def with_result(call: Callable[[], Any]) -> Any:
     return result
 
 
-def failed() -> int:
-    """Return 1, or end the process here if its way out could wait for other ranks.
+def failed(status: int = 1) -> int:
+    """Return the status, or end the process here if its way out could wait for other ranks.
 
     A process group that is still there (nccl's, after an error) is torn down by the interpreter
     as it exits, and that can hang for as long as another rank is inside a collective.
@@ -68,8 +68,8 @@ def failed() -> int:
     if distributed and distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)
-    return 1
+        os._exit(status)
+    return status
 
 
 def _in_words(main: Main, config: Path | None) -> int:
@@ -79,7 +79,7 @@ def _in_words(main: Main, config: Path | None) -> int:
         with_result(lambda: main(values))
     except ConfigError as error:
         print(f"error in {config or 'the config'}:\n{error}", file=sys.stderr)
-        return 2
+        return failed(2)
     except DistributedError as error:
         print(f"error: {error}", file=sys.stderr)
         return failed()

@@ -114,6 +114,15 @@ class ExpertUsage:
             "layers": layers,
         }
 
+    def mark(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return where the counters are, for `rewind`."""
+        return self._counts.clone(), self._tokens.clone()
+
+    def rewind(self, mark: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Forget what was counted since then, for a step that is not taken."""
+        self._counts.copy_(mark[0])
+        self._tokens.copy_(mark[1])
+
     def _hook(self, counts: torch.Tensor) -> Callable[..., None]:
         def count(_router: torch.nn.Module, _args: Any, output: Any) -> None:
             chosen = _chosen(output)

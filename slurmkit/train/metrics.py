@@ -88,7 +88,8 @@ class Metrics:
         for file in self._files.values():
             file.close()
         if self._board is not None:
-            self._board.close()
+            with suppress(OSError):
+                self._board.close()
 
     def _show(self, group: str, row: Mapping[str, Any]) -> None:
         for field, value in row.items():
@@ -106,8 +107,8 @@ class _Lines:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def add(self, line: bytes) -> None:
-        size = os.fstat(self._file).st_size
         try:
+            size = os.fstat(self._file).st_size
             if os.write(self._file, line) == len(line):
                 return
             os.ftruncate(self._file, size)  # half a line would spoil the next one

@@ -56,6 +56,8 @@ def write_result(result: Any) -> None:
         return
     try:
         write_json(directory / "result.json", result)
+    except OSError as error:
+        print(f"slurmkit: no result.json: {error}", file=sys.stderr)
     except (TypeError, ValueError, RecursionError) as error:
         print(
             f"slurmkit: no result.json: main(config) returned what JSON cannot hold ({error}); "
@@ -109,4 +111,7 @@ def recorded_status(rank: int) -> Iterator[Status]:
         raise
     finally:
         if rank == 0:
-            write_status(status)
+            try:
+                write_status(status)
+            except OSError as error:  # a full disk: the work itself is done, or has its own error
+                print(f"slurmkit: no status.json: {error}", file=sys.stderr)

@@ -29,7 +29,7 @@ class RankRow:
     wait: float
     """The part of it in which it waited for data."""
     peak_memory: float
-    """The most bytes of the GPU's memory that tensors had; 0 without a GPU."""
+    """The most bytes of the GPU's memory that tensors had; without a GPU, of the process."""
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,8 @@ def test_metadata_that_is_none_is_named(text: str | None, what: str, tmp_path: P
     alone(tmp_path).save(1, held(1))
     path = tmp_path / "checkpoint-1" / metadata.NAME
     path.unlink() if text is None else path.write_text(text)
-    assert alone(tmp_path).newest() is None
+    with pytest.raises(CheckpointError, match=r"1 checkpoint\(s\), and none is whole"):
+        alone(tmp_path).newest()
     with pytest.raises(CheckpointError, match=f"{path}: {what}"):
         alone(tmp_path).load(path.parent, held(0))
 

@@ -107,15 +107,27 @@ class Checkpoints:
 
         Every file of it is read and compared with what was written. Those that are not whole
         are named on stderr and passed over.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none is whole.
         """
-        lists = self._control.texts(json.dumps(rotation.steps(self.directory)))
-        for step in sorted({step for steps in lists for step in json.loads(steps)}, reverse=True):
+        texts = self._control.texts(json.dumps(rotation.steps(self.directory)))
+        lists = [json.loads(text) for text in texts]
+        found = sorted({step for steps in lists for step in steps}, reverse=True)
+        for step in found:
             path = self.directory / metadata.folder_name(step)
             problem = self._problem(path)
             if not problem:
                 self._whole.add(path)
                 return path
             self._say(f"{path} is passed over: {problem}")
+        # A save that was killed may have reached some nodes' disks only, and was never reported.
+        # All others were: to begin anew would throw them away.
+        if found[1:] or all(found and found[0] in steps for steps in lists):
+            raise CheckpointError(
+                f"{self.directory} holds {len(found)} checkpoint(s), and none is whole: {problem}. "
+                "Bring back what is missing, or move them away to begin anew"
+            )
         return None
 
     def load(self, path: Path, contents: Contents) -> Loaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -214,6 +214,17 @@ class FinetuneConfig(_Part):
     timeout: Positive = Field(
         default=1800, description="Seconds to wait for other ranks in a collective."
     )
+
+    @model_validator(mode="after")
+    def _packing_isolates(self) -> FinetuneConfig:
+        flash = (self.model.attn_implementation or "").startswith("flash")
+        if self.data.packing and flash and self.training.per_device_train_batch_size > 1:
+            raise ValueError(
+                "`data.packing` with flash attention needs "
+                "`training.per_device_train_batch_size: 1`: transformers keeps documents apart in "
+                "batches of one row only; pack more by `data.max_length`, or use sdpa"
+            )
+        return self
 
     def misfits(
         self, nodes: int, processes_per_node: int

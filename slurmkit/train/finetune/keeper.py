@@ -31,6 +31,10 @@ class Keeper:
     """Written into each checkpoint: the tokenizer, adapter_config.json."""
     fingerprint: str
     """Of the training data: a position in other data means nothing."""
+    lora_alpha: int
+    """Scales the adapter: with another one, the same weights are another adapter."""
+    attempt: int
+    """How often this job was started before."""
     seconds: float = field(default=0.0, init=False)
     """What the last save took."""
     newest: Path | None = field(default=None, init=False)
@@ -48,7 +52,8 @@ class Keeper:
         """
         if self.newest is not None and self.newest.name == f"checkpoint-{step}":
             return None
-        saved = self.checkpoints.save(step, self._contents(step), metric=metric)
+        contents = self._contents(step, full=self.config.checkpoint_mode == "full")
+        saved = self.checkpoints.save(step, contents, metric=metric)
         self.seconds = saved.seconds
         self.newest = saved.path or self.newest
         return saved
@@ -63,7 +68,7 @@ class Keeper:
         path = self._chosen()
         if path is None:
             return 0
-        loaded = self.checkpoints.load(path, self._contents(0))
+        loaded = self.checkpoints.load(path, self._contents(0, full=True))
         state = loaded.state
         if state is None:
             raise ConfigError(
@@ -83,10 +88,11 @@ class Keeper:
             return None
         if self.config.resume == "auto":
             return self.checkpoints.newest()
-        return Path(self.config.resume)
+        named = Path(self.config.resume).expanduser().absolute()
+        # A job that was requeued or restarted has begun there before, and goes on with its own.
+        return (self.checkpoints.newest() if self.attempt else None) or named
 
-    def _contents(self, step: int) -> Contents:
-        full = self.config.checkpoint_mode == "full"
+    def _contents(self, step: int, *, full: bool) -> Contents:
         return Contents(
             model=dict(self.built.trainable),
             optimizer=optimizer_tensors(self.built.trainable, self.optimizer) if full else None,
@@ -105,14 +111,15 @@ class Keeper:
             "seed": self.config.seed,
             "samples": self.plan.samples,
             "data": self.fingerprint,
+            "lora_alpha": self.lora_alpha,
         }
 
     def _check(self, path: Path, state: dict[str, Any]) -> None:
-        mine = {"seed": self.config.seed, "samples": self.plan.samples, "data": self.fingerprint}
-        for name, value in mine.items():
-            if state[name] != value:
+        mine = self._state(0)
+        for name in ("seed", "samples", "data", "lora_alpha"):
+            if state[name] != mine[name]:
                 raise ConfigError(
-                    f"{path} belongs to a run with other data or another seed ({name}: "
-                    f"{state[name]}, now {value}), and would repeat or skip samples: undo the "
-                    "change, or set `training.resume: never`"
+                    f"{path} belongs to another run ({name}: {state[name]}, now {mine[name]}), "
+                    "which this one cannot continue: undo the change, or set "
+                    "`training.resume: never`"
                 )

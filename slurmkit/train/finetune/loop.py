@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 GRACE = 30.0
 """Seconds from TERM to KILL: torchrun's `--shutdown-timeout` and Slurm's KillWait by default."""
+EVALUATION_SECONDS = 10.0
+"""About how long an evaluation goes on when the job is asked to stop."""
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Loop:
     stepper: Stepper
     keeper: Keeper
     reporter: Reporter
-    evaluate: Callable[[], Evaluation | None]
+    evaluate: Callable[[Callable[[int], bool]], Evaluation | None]
     step: int = 0
     """Optimizer steps taken."""
     evaluation: Evaluation | None = field(default=None, init=False)
@@ -47,8 +49,9 @@ class Loop:
 
         Before it returns, it has saved.
         """
+        begin = self.step
         if self.step >= self.plan.total_steps:  # done before; the logs tell of it
-            self.evaluation = self.evaluate()
+            self.evaluation = self.evaluate(self._stops_evaluation)
         while self.step < self.plan.total_steps:
             ready = self.stepper.prepare(self.step)
             taken = None if ready.stop else self.stepper.take(self.step, ready, self._hurried)
@@ -58,19 +61,20 @@ class Loop:
             self._step_seconds = taken.seconds
             self.reporter.step(self.step, taken)
             self._evaluate_and_save()
+            if self.step > begin + 1:  # the first step is none to measure by
+                needed = self._step_seconds, self.keeper.seconds
+                self.reporter.warn_once(stop.warn_if_short(stop.lead_time(), *needed))
         return None
 
     def _evaluate_and_save(self) -> None:
         last = self.step == self.plan.total_steps
         if last or self._is_due(self.config.eval_steps):
-            self.evaluation, self._evaluated_at = self.evaluate(), self.step
+            self.evaluation = self.evaluate(self._stops_evaluation)
+            self._evaluated_at = self.step
             if self.evaluation is not None:
                 self.reporter.evaluation(self.step, self.evaluation)
         if last or self._is_due(self.config.save_steps):
             self._save()
-            self.reporter.warn_once(
-                stop.warn_if_short(stop.lead_time(), self._step_seconds, self.keeper.seconds)
-            )
 
     def _leave(self, reason: str | None) -> str:
         if reason is None:  # in the midst of a step, which was given up
@@ -90,6 +94,14 @@ class Loop:
 
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
+
+    def _stops_evaluation(self, number: int) -> bool:
+        """Agree between batches, about every ten seconds, whether some rank is asked to stop."""
+        row = self.reporter.row  # the same on all ranks, and so is what follows from it
+        batch_seconds = row.get("step_time", 0.0) / self.plan.accumulation
+        if number % max(1, round(EVALUATION_SECONDS / max(batch_seconds, 1e-3))):
+            return False
+        return any(self.stepper.control.sum([float(stop.heard() > 0)]))
 
     def _hurried(self, share: float) -> bool:
         """Tell whether this rank is asked to stop, and would be killed before the step's end."""

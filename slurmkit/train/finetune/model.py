@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 from torch.distributed.device_mesh import init_device_mesh
@@ -21,6 +24,8 @@ from slurmkit.train.config_file import ConfigError
 from slurmkit.train.finetune import adapter, checks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from peft import PeftModel
     from torch import nn
     from torch.distributed.device_mesh import DeviceMesh
@@ -68,7 +73,7 @@ def build(config: FinetuneConfig, world: World, control: Control) -> Built:
             exist, or shards times replicas is not the number of ranks.
     """
     replicas, shards = mesh_shape(config.parallelism, world, control)
-    name = _checked_name(config.model.name_or_path)
+    name = checked_name(config.model.name_or_path)
     mesh = init_device_mesh(
         world.device.type, (replicas, shards), mesh_dim_names=("replicate", "shard")
     )
@@ -108,7 +113,7 @@ def mesh_shape(config: ParallelismConfig, world: World, control: Control) -> tup
         raise ConfigError(f"`parallelism`: {error}") from error
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
     """Return the model's directory or hub name, if transformers can read a causal LM there."""
     path = Path(name).expanduser()
     if path.is_dir():
@@ -155,9 +160,10 @@ def _read(name: str, config: ModelConfig, mesh: DeviceMesh, device: torch.device
         settings["device_map"] = device
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        read: Any = AutoModelForCausalLM.from_pretrained(
-            name, dtype=getattr(torch, config.dtype), output_loading_info=True, **settings
-        )
+        with _local_rank(device):
+            read: Any = AutoModelForCausalLM.from_pretrained(
+                name, dtype=getattr(torch, config.dtype), output_loading_info=True, **settings
+            )
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(f"`model.name_or_path: {name}`: {error}") from error
     model, info = read
@@ -167,6 +173,16 @@ def _read(name: str, config: ModelConfig, mesh: DeviceMesh, device: torch.device
             f"{missing[0]} among them, and they would be random: see whether the download is whole"
         )
     return model.requires_grad_(False)
+
+
+@contextmanager
+def _local_rank(device: torch.device) -> Iterator[None]:
+    """Have transformers take this rank's GPU: it goes by LOCAL_RANK, also where a task sees one."""
+    if device.index is None:
+        yield
+        return
+    with patch.dict(os.environ, LOCAL_RANK=str(device.index)):
+        yield
 
 
 def _set_up(causal: Any, config: ModelConfig) -> None:

@@ -173,12 +173,12 @@ class Lost:
 
 def lost_work(directory: Path, step: int) -> Lost:
     """Return what the logs tell of steps behind `step`, before they are cut. For rank 0."""
-    steps, seconds = 0, 0.0
+    newest, seconds = step, 0.0
     with suppress(OSError):
         for line in (directory / "metrics" / f"{metrics.TRAIN}.jsonl").read_bytes().splitlines():
             with suppress(ValueError, TypeError, KeyError):
                 row = json.loads(line)
-                if row["step"] > step:
-                    steps = max(steps, row["step"] - step)
-                    seconds += row["step_time"]
-    return Lost(steps, round(seconds, 3))
+                if row["step"] > newest:
+                    seconds += (row["step"] - newest) * row["step_time"]
+                    newest = row["step"]
+    return Lost(newest - step, round(seconds, 3))

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from slurmkit.train.finetune.data.load import load
 from slurmkit.train.finetune.evaluation import Evaluator
 from slurmkit.train.finetune.keeper import Keeper
 from slurmkit.train.finetune.loop import Loop
-from slurmkit.train.finetune.model import build
+from slurmkit.train.finetune.model import build, checked_name
 from slurmkit.train.finetune.optimizer import adamw
 from slurmkit.train.finetune.plan import Plan
 from slurmkit.train.finetune.report import Reporter, lost_work
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 def run(config: FinetuneConfig) -> dict[str, Any]:
     """Run the job on this rank; return how it ended, the same on every rank."""
     ranks = read_environment(os.environ)
-    with recorded_status(ranks.rank) as status, stop.listening():
+    with stop.listening(), recorded_status(ranks.rank) as status:
         config = _with_model(config, ranks.local_rank)
         with distributed(timeout=timedelta(seconds=config.timeout)) as world:
             result = _trained(config, world)
@@ -55,24 +56,34 @@ def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
     control = Control(timedelta(seconds=config.timeout))
     directory = run_directory() or _new_directory(control)
     training = config.training
-    tokenizer = _tokenizer(config.model.name_or_path)
+    tokenizer = _tokenizer(checked_name(config.model.name_or_path))
+    attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
+    if config.logging.tensorboard and not find_spec("tensorboard"):
+        raise ConfigError(
+            "`logging.tensorboard: true` needs tensorboard: pip install 'slurmkit-torch[train]', "
+            "or set it to false"
+        )
     data = load(config.data, tokenizer, control, world, training.seed)
     built = build(config, world, control)
+    if world.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()  # that of training is asked for
     keeper = Keeper(
         config=training,
         plan=Plan.of(training, len(data.train), world.world_size),
         built=built,
         optimizer=adamw(built.trainable.values(), training),
         checkpoints=Checkpoints(
-            Path(training.output_dir or directory / "checkpoints"),
+            Path(training.output_dir or directory / "checkpoints").expanduser(),
             control,
             built.place,
             keep=training.save_total_limit,
-            attempt=int(os.environ.get("SLURMKIT_ATTEMPT") or 0),
+            attempt=attempt,
             when_failed=training.when_save_fails,
         ),
         files={"adapter_config.json": built.adapter_config(), **_files(tokenizer)},
         fingerprint=data.fingerprint,
+        lora_alpha=config.lora.lora_alpha,
+        attempt=attempt,
     )
     step = keeper.resume()
     experts = ExpertUsage.of(built.model) if config.logging.expert_usage else None
@@ -89,7 +100,7 @@ def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
         peak_tflops=config.logging.peak_tflops or _peak_tflops(world),
     )
     reporter.begin(step, directory, lost)
-    pad_id = _pad_id(tokenizer)
+    pad_id = 0  # any token: what is padded has no label, and nothing looks back at it
     loop = Loop(
         config=training,
         plan=keeper.plan,
@@ -157,12 +168,6 @@ def _tokenizer(name: str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         raise ConfigError(f"`model.name_or_path: {name}`: no tokenizer: {error}") from error
     return tokenizer
-
-
-def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return any token: what is padded has no label, and nothing looks back at it."""
-    found = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return found if isinstance(found, int) else 0
 
 
 def _files(tokenizer: PreTrainedTokenizerBase) -> dict[str, bytes]:

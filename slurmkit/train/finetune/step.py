@@ -137,11 +137,14 @@ class Stepper:
             group["lr"] = rate
         losses = []
         random = rng_state()
+        counted = self.experts.mark() if self.experts else None
         count = len(ready.batches)
         for number, batch in enumerate(ready.batches):
             if number and any(self.control.sum([hurried(number / count)])):
                 self.optimizer.zero_grad()
                 set_rng_state(random)
+                if self.experts and counted:
+                    self.experts.rewind(counted)
                 return None
             self._reduce_gradients(number == count - 1)
             losses.append(self._backward(batch, ready.supervised))

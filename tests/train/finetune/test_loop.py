@@ -50,7 +50,7 @@ def loop(stepper: Counter, **config: Any) -> tuple[Loop, list[str]]:
             done.append(f"save {step} {metric}")
             saved.add(step)
 
-    def evaluate() -> Any:
+    def evaluate(_given_up: Any) -> Any:
         done.append("evaluate")
         return SimpleNamespace(loss=0.5)
 

@@ -31,7 +31,13 @@ CONFIG: dict[str, Any] = {
 DROPOUT = {"lora": {"lora_dropout": 0.2}}
 
 
-def train(directory: Path, world_size: int, *changes: dict[str, Any], expect: int = 0) -> Ended:
+def train(
+    directory: Path,
+    world_size: int,
+    *changes: dict[str, Any],
+    expect: int = 0,
+    attempt: int = 0,
+) -> Ended:
     """Run the job in a run directory; return what rank 0 left."""
     config = json.loads(json.dumps(CONFIG))
     for change in changes:
@@ -43,6 +49,7 @@ def train(directory: Path, world_size: int, *changes: dict[str, Any], expect: in
         world_size,
         *("-m", "slurmkit.train.finetune", "--config", str(directory / "config.yaml")),
         SLURMKIT_RUN_DIR=str(directory),
+        SLURMKIT_ATTEMPT=str(attempt),
     )
     for rank in ended:
         assert rank.status == expect, rank.stdout + rank.stderr
@@ -153,7 +160,7 @@ def test_continues_on_another_number_of_ranks(plain: Path, tmp_path: Path, world
 def test_a_checkpoint_of_another_run_is_refused(plain: Path, tmp_path: Path) -> None:
     again = continued(tmp_path / "again", plain, 4)
     said = train(again, 1, {"training": {"seed": 7}}, expect=2)
-    assert "other data or another seed (seed: 42, now 7)" in said.stderr
+    assert "belongs to another run (seed: 42, now 7)" in said.stderr
     assert "`training.resume: never`" in said.stderr
     assert rows(again) == rows(plain), "the logs of the other run are not cut"
 
@@ -186,3 +193,53 @@ def test_a_finished_job_that_runs_again_only_evaluates(plain: Path, tmp_path: Pa
     result = json.loads((run / "result.json").read_text())
     assert (result["state"], result["step"]) == ("done", STEPS)
     assert result["eval_loss"] == pytest.approx(rows(plain, "eval_log")[-1]["loss"], abs=1e-6)
+
+
+def test_a_full_checkpoint_is_continued_in_full_also_in_lite_mode(
+    plain: Path, tmp_path: Path
+) -> None:
+    again = continued(tmp_path / "again", plain, 12)
+    train(again, 4, {"training": {"checkpoint_mode": "lite"}})
+    assert losses(again) == losses(plain)
+
+
+def test_a_named_checkpoint_is_where_a_job_begins_and_not_where_it_comes_back_to(
+    plain: Path, tmp_path: Path
+) -> None:
+    named = {"training": {"resume": str(plain / "checkpoints" / "checkpoint-4")}}
+    run = tmp_path / "run"
+    shutil.copytree(plain / "tiny", run / "tiny")
+    (run / "STOP").touch()
+    assert "continues from the checkpoint of step 4" in train(run, 1, named).stdout
+    (run / "STOP").unlink()
+    train(run, 1, named, {"training": {"max_steps": 6}})
+    said = train(run, 1, named, {"training": {"max_steps": 7}}, attempt=1).stdout
+    assert "continues from the checkpoint of step 6" in said
+
+
+def test_one_rank_that_cannot_read_ends_all(plain: Path, tmp_path: Path) -> None:
+    run = continued(tmp_path / "run", plain, 4)
+    program = tmp_path / "program.py"
+    program.write_text(BROKEN.format(config=str(run / "config.yaml")), encoding="utf-8")
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    ended = ranks(2, str(program), SLURMKIT_RUN_DIR=str(run))
+    assert [rank.status for rank in ended] == [1, 1]
+    assert "OSError: the disk is gone" in ended[1].stderr
+    assert "1 other rank(s) could not read their samples" in ended[0].stderr
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], list(losses(run))) == ("failed", [1, 2, 3, 4])
+
+
+BROKEN = """
+import os, sys
+from slurmkit.train.entrypoint import run
+from slurmkit.train.finetune import main
+from slurmkit.train.finetune.data.load import Samples
+
+def broken(self, index):
+    raise OSError("the disk is gone")
+
+if os.environ["RANK"] == "1":
+    Samples.__getitem__ = broken
+sys.exit(run(main, "test", ["--config", "{config}"]))
+"""

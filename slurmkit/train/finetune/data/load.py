@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -235,7 +236,8 @@ def _column(entry: cache.Entry, name: str) -> np.ndarray[Any, np.dtype[np.int32]
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    with suppress(OSError):  # a full disk behind it ends no training
+        print(line, flush=True)
 
 
 def _say_nothing(_: str) -> None:
