@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,18 @@ def test_make_demo_prints_what_is_shown(tmp_path: Path) -> None:
     )
     told = differences(shown, printed.splitlines())
     assert not told, f"{told}\n\n{printed}"
+
+
+def test_the_second_half_of_make_demo_is_what_is_shown(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
+    printed = run_here("slurmkit simulate jobs/finetune_tiny.yaml", tmp_path)
+    found = {_without_figures(line) for line in printed.splitlines()}
+    for line in README.block("text", "node0 | [rank0] data:").splitlines():
+        assert line == "..." or _without_figures(line) in found, f"{line}\n\n{printed}"
+
+
+def _without_figures(line: str) -> str:
+    return re.sub(r"[-+\d.,:e]+", "N", line)
 
 
 def test_python_block(tmp_path: Path) -> None:

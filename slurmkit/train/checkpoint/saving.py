@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from slurmkit import __version__
 from slurmkit.train.checkpoint import files, metadata
 from slurmkit.train.checkpoint.metadata import CheckpointError, FileInfo, Metadata
-from slurmkit.train.checkpoint.shards import piece_of, serialize
+from slurmkit.train.checkpoint.shards import is_sharded, piece_of, serialize, whole_of
 from slurmkit.train.checkpoint.verify import check_tensors, expected
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Saving:
         """Leave what every rank holds whole to the one that leads."""
         if self.leads:
             return dict(tensors)
-        return {name: each for name, each in tensors.items() if piece_of(each).sharded}
+        return {name: each for name, each in tensors.items() if is_sharded(each)}
 
     def _alike(self) -> dict[str, bytes]:
         if not self.leads:
@@ -170,10 +170,8 @@ class Saving:
             global_batch=self.contents.global_batch,
             mode="lite" if optimizer is None else "full",
             metric=metric,
-            tensors={name: piece_of(each).whole for name, each in self.contents.model.items()},
-            optimizer_tensors={
-                name: piece_of(each).whole for name, each in (optimizer or {}).items()
-            },
+            tensors={name: whole_of(each) for name, each in self.contents.model.items()},
+            optimizer_tensors={name: whole_of(each) for name, each in (optimizer or {}).items()},
             files=_placed(reports, alike, self.folder.places),
             slurmkit=__version__,
             time=reports[0].time,

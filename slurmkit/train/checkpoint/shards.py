@@ -36,8 +36,17 @@ class Piece:
     """Where it begins in the whole tensor, by dimension."""
     whole: TensorInfo
     """The whole tensor."""
-    sharded: bool
-    """Whether other ranks hold the rest; else every rank holds all of it."""
+
+
+def whole_of(tensor: Tensor) -> TensorInfo:
+    """Return the shape and type of the whole tensor."""
+    return TensorInfo(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Tell whether other ranks hold the rest of it; else every rank holds all."""
+    placements = tensor.placements if isinstance(tensor, DTensor) else ()
+    return any(not isinstance(placement, Replicate) for placement in placements)
 
 
 def piece_of(tensor: Tensor) -> Piece:
@@ -47,9 +56,9 @@ def piece_of(tensor: Tensor) -> Piece:
         CheckpointError: the placement is neither Replicate nor Shard, or more than one dimension
             is sharded.
     """
-    whole = TensorInfo(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
+    whole = whole_of(tensor)
     if not isinstance(tensor, DTensor):
-        return Piece(tensor.detach(), (0,) * tensor.ndim, whole, sharded=False)
+        return Piece(tensor.detach(), (0,) * tensor.ndim, whole)
     offset, size = [0] * tensor.ndim, list(tensor.shape)
     sharded = set()
     for axis, placement in enumerate(tensor.placements):
@@ -66,10 +75,11 @@ def piece_of(tensor: Tensor) -> Piece:
         sharded.add(at)
     if len(sharded) > 1:
         raise CheckpointError(f"cannot save a tensor sharded along dimensions {sorted(sharded)}")
-    local = tensor.to_local().detach()
+    with torch.no_grad():  # no graph for each of a thousand views
+        local = tensor.to_local().detach()
     if list(local.shape) != size:
         raise CheckpointError(f"a shard is {list(local.shape)}, where {size} was expected")
-    return Piece(local, tuple(offset), whole, sharded=bool(sharded))
+    return Piece(local, tuple(offset), whole)
 
 
 def serialize(pieces: Mapping[str, Piece]) -> Iterator[bytes | memoryview]:

@@ -46,7 +46,9 @@ def attach(causal: nn.Module, config: LoraConfig, seed: int, name: str) -> PeftM
         base_model_name_or_path=name,
     )
     torch.manual_seed(seed)
-    with _whole_shapes():
+    with _whole_shapes(), warnings.catch_warnings():
+        # peft asks transformers by a name that is going out of use
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         model = get_peft_model(causal, peft_config)
     model.peft_config["default"].base_model_name_or_path = name
     return model

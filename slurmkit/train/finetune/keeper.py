@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmkit.train.checkpoint import Contents, optimizer_tensors, rng_state, set_rng_state
+from slurmkit.train.checkpoint import (
+    CheckpointError,
+    Contents,
+    optimizer_tensors,
+    rng_state,
+    set_rng_state,
+)
 from slurmkit.train.config_file import ConfigError
 
 if TYPE_CHECKING:
@@ -62,13 +68,15 @@ class Keeper:
         """Fill weights, optimizer and random numbers from a checkpoint; return its step, or 0.
 
         Raises:
-            ConfigError: the checkpoint is of other data, or is none that a job can continue from.
-            CheckpointError: the named checkpoint is not whole.
+            ConfigError: the checkpoint is of other data, not whole, or none at all.
         """
-        path = self._chosen()
-        if path is None:
-            return 0
-        loaded = self.checkpoints.load(path, self._contents(0, full=True))
+        try:
+            path = self._chosen()
+            if path is None:
+                return 0
+            loaded = self.checkpoints.load(path, self._contents(0, full=True))
+        except CheckpointError as error:
+            raise ConfigError(f"`training.resume: {self.config.resume}`: {error}") from error
         state = loaded.state
         if state is None:
             raise ConfigError(

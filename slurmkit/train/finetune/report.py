@@ -48,6 +48,8 @@ class Reporter:
         """Tell what is going to be done, and what is done again."""
         self._record("resumed" if step else "began", step=step, **(asdict(lost) if lost else {}))
         self.say(f"{self.plan}; files in {directory}")
+        if lost and lost.steps and not step:
+            self.say(f"no checkpoint yet: {lost.steps} steps, {lost.seconds:.0f} s, are lost")
         if step:
             again = (
                 f"; {lost.steps} steps, {lost.seconds:.0f} s, have to be taken again"
