@@ -22,7 +22,7 @@ from tests.testbed.cluster import SlurmCluster
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
-LONG = {"docs/simulate.md", "docs/staying-alive.md"}
+LONG = {"docs/finetune.md", "docs/simulate.md", "docs/staying-alive.md"}
 """Pages that take a minute; what they show is tested in parts elsewhere as well."""
 ON_HOSTS = {"docs/hosts.md"}
 """Pages whose commands go to hosts by ssh: test_hosts_page.py runs them."""

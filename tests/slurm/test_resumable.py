@@ -7,6 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.slurm.test_end_to_end import log_of, run_directory, submit, work
 from tests.slurm.test_requeue import poll
 from tests.testbed.cluster import SlurmCluster
@@ -29,6 +31,7 @@ def losses(work: Path, job_id: str) -> list[tuple[str, str]]:
     return re.findall(r"^step (\d+) loss (\S+)$", log, re.M)
 
 
+@pytest.mark.proof
 def test_told_to_stop_it_goes_on_where_it_was(slurm: SlurmCluster, work: Path) -> None:
     job_id = start(slurm, work, seconds=0.5)
     poll(slurm, lambda: len(losses(work, job_id)) > 12, "step 12", timeout=120)

@@ -249,7 +249,7 @@ def kill_and_look(directory: Path, kills: int) -> None:
 
 
 def test_killed_at_any_moment_only_whole_checkpoints_are_left(tmp_path: Path) -> None:
-    kill_and_look(tmp_path / "checkpoints", 6)
+    kill_and_look(tmp_path / "checkpoints", 4)
 
 
 @pytest.mark.proof
