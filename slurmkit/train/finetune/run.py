@@ -37,7 +37,8 @@ from slurmkit.train.ranks import read_environment
 from slurmkit.train.rundir import recorded_status, run_directory
 
 if TYPE_CHECKING:
-    from slurmkit.train.finetune.config import FinetuneConfig
+    from slurmkit.train.checkpoint import Place
+    from slurmkit.train.finetune.config import FinetuneConfig, TrainingConfig
 
 
 def run(config: FinetuneConfig) -> dict[str, Any]:
@@ -55,31 +56,19 @@ def run(config: FinetuneConfig) -> dict[str, Any]:
 def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
     control = Control(timedelta(seconds=config.timeout))
     directory = run_directory() or _new_directory(control)
-    training = config.training
     tokenizer = _tokenizer(checked_name(config.model.name_or_path))
-    attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
-    if config.logging.tensorboard and not find_spec("tensorboard"):
-        raise ConfigError(
-            "`logging.tensorboard: true` needs tensorboard: pip install 'slurmkit-torch[train]', "
-            "or set it to false"
-        )
-    data = load(config.data, tokenizer, control, world, training.seed)
+    _check_tensorboard(config)
+    data = load(config.data, tokenizer, control, world, config.training.seed)
     built = build(config, world, control)
     if world.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()  # that of training is asked for
+    attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
     keeper = Keeper(
-        config=training,
-        plan=Plan.of(training, len(data.train), world.world_size),
+        config=config.training,
+        plan=Plan.of(config.training, len(data.train), world.world_size),
         built=built,
-        optimizer=adamw(built.trainable.values(), training),
-        checkpoints=Checkpoints(
-            Path(training.output_dir or directory / "checkpoints").expanduser(),
-            control,
-            built.place,
-            keep=training.save_total_limit,
-            attempt=attempt,
-            when_failed=training.when_save_fails,
-        ),
+        optimizer=adamw(built.trainable.values(), config.training),
+        checkpoints=_checkpoints(config.training, directory, control, built.place, attempt),
         files={"adapter_config.json": built.adapter_config(), **_files(tokenizer)},
         fingerprint=data.fingerprint,
         lora_alpha=config.lora.lora_alpha,
@@ -87,43 +76,56 @@ def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
     )
     step = keeper.resume()
     experts = ExpertUsage.of(built.model) if config.logging.expert_usage else None
-    lost = lost_work(directory, step) if world.rank == 0 else None
-    reporter = Reporter(
-        plan=keeper.plan,
-        control=control,
-        metrics=Metrics(
-            directory if world.rank == 0 else None, step, tensorboard=config.logging.tensorboard
-        ),
-        progress=Progress(keeper.plan.total_steps, step) if world.rank == 0 else None,
-        experts=experts,
-        every=config.logging.logging_steps,
-        peak_tflops=config.logging.peak_tflops or _peak_tflops(world),
-    )
-    reporter.begin(step, directory, lost)
     pad_id = 0  # any token: what is padded has no label, and nothing looks back at it
-    loop = Loop(
-        config=training,
+    stepper = Stepper(
+        config=config,
         plan=keeper.plan,
-        stepper=Stepper(
-            config=config,
-            plan=keeper.plan,
-            built=built,
-            samples=data.train,
-            optimizer=keeper.optimizer,
-            control=control,
-            device=world.device,
-            pad_id=pad_id,
-            experts=experts,
-            flops=Flops.count(built.model),
-        ),
-        keeper=keeper,
-        reporter=reporter,
-        evaluate=Evaluator(config, built.model, data.evaluation, control, world.device, pad_id),
-        step=step,
+        built=built,
+        samples=data.train,
+        optimizer=keeper.optimizer,
+        control=control,
+        device=world.device,
+        pad_id=pad_id,
+        experts=experts,
+        flops=Flops.count(built.model),
     )
+    evaluate = Evaluator(config, built.model, data.evaluation, control, world.device, pad_id)
+    reporter = _reporter(config, stepper, directory, step)
+    loop = Loop(config.training, keeper.plan, stepper, keeper, reporter, evaluate, step)
     reason = loop.run()
     reporter.end(loop.step, reason)
     return _result(loop, reason, directory)
+
+
+def _checkpoints(
+    config: TrainingConfig, directory: Path, control: Control, place: Place, attempt: int
+) -> Checkpoints:
+    return Checkpoints(
+        Path(config.output_dir or directory / "checkpoints").expanduser(),
+        control,
+        place,
+        keep=config.save_total_limit,
+        attempt=attempt,
+        when_failed=config.when_save_fails,
+    )
+
+
+def _reporter(config: FinetuneConfig, stepper: Stepper, directory: Path, step: int) -> Reporter:
+    """Open the logs; what they have behind `step` is counted as lost, and cut."""
+    logging, plan, first = config.logging, stepper.plan, stepper.control.rank == 0
+    lost = lost_work(directory, step) if first else None
+    metrics = Metrics(directory if first else None, step, tensorboard=logging.tensorboard)
+    reporter = Reporter(
+        plan=plan,
+        control=stepper.control,
+        metrics=metrics,
+        progress=Progress(plan.total_steps, step) if first else None,
+        experts=stepper.experts,
+        every=logging.logging_steps,
+        peak_tflops=logging.peak_tflops or _peak_tflops(stepper.device),
+    )
+    reporter.begin(step, directory, lost)
+    return reporter
 
 
 def _result(loop: Loop, reason: str | None, directory: Path) -> dict[str, Any]:
@@ -178,7 +180,13 @@ def _files(tokenizer: PreTrainedTokenizerBase) -> dict[str, bytes]:
         }
 
 
-def _peak_tflops(world: World) -> float | None:
-    if world.device.type != "cuda":
-        return None
-    return peak_tflops(torch.cuda.get_device_name(world.device))
+def _check_tensorboard(config: FinetuneConfig) -> None:
+    if config.logging.tensorboard and not find_spec("tensorboard"):
+        raise ConfigError(
+            "`logging.tensorboard: true` needs tensorboard: pip install 'slurmkit-torch[train]', "
+            "or set it to false"
+        )
+
+
+def _peak_tflops(device: torch.device) -> float | None:
+    return peak_tflops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
