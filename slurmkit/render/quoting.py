@@ -25,6 +25,8 @@ def word(text: str) -> str:
     """
     if _PLAIN.match(text) and text not in _KEYWORDS:
         return text
+    if text.startswith("~"):  # quoted, shellcheck takes it for somebody's home
+        return rf"\~{word(text[1:]) if text[1:] else ''}"
     if _CONTROL.search(text):
         return "$'" + re.sub(r"[\x00-\x1f\x7f\\']", _ansi_c, text) + "'"
     if re.search(r"['$`\\]", text):
