@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
-from slurmkit.train.rundir import run_directory
+from slurmkit.train.rundir import attempt, run_directory
 
 
 def record(event: str, **fields: Any) -> None:
@@ -18,8 +17,7 @@ def record(event: str, **fields: Any) -> None:
     directory = run_directory()
     if directory is None:
         return
-    attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
-    line = {"time": round(time.time(), 3), "event": event, "attempt": attempt, **fields}
+    line = {"time": round(time.time(), 3), "event": event, "attempt": attempt(), **fields}
     try:
         (directory / "events").mkdir(parents=True, exist_ok=True)
         with (directory / "events" / "rank0.jsonl").open("a", encoding="utf-8") as file:

@@ -35,6 +35,11 @@ def run_directory() -> Path | None:
     return Path(directory) if directory else None
 
 
+def attempt() -> int:
+    """Return how often this job was started before, by requeues and restarts."""
+    return int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON so that a reader sees the whole file or none of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,10 +91,17 @@ def wants_requeue() -> bool:
 
 
 def write_status(status: Status) -> None:
-    """Write status.json into the run directory, if there is one. For rank 0."""
+    """Write status.json into the run directory, if there is one. For rank 0.
+
+    A disk that is full is told, and no reason to fail: the work is done or has an error of its own.
+    """
     directory = run_directory()
-    if directory:
+    if directory is None:
+        return
+    try:
         write_json(directory / "status.json", asdict(status))
+    except OSError as error:
+        print(f"slurmkit: cannot write status.json: {error}", file=sys.stderr)
 
 
 def forget_status() -> None:
@@ -111,7 +123,4 @@ def recorded_status(rank: int) -> Iterator[Status]:
         raise
     finally:
         if rank == 0:
-            try:
-                write_status(status)
-            except OSError as error:  # a full disk: the work itself is done, or has its own error
-                print(f"slurmkit: no status.json: {error}", file=sys.stderr)
+            write_status(status)

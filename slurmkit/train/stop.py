@@ -67,10 +67,7 @@ def requested() -> bool:
     ear = listen()
     ear.agreed = _agreed(mine)
     if ear.agreed and _rank() == "0":
-        try:
-            write_status(Status("stopped", REASONS[ear.agreed]))
-        except OSError as error:  # a full disk must not come between the question and the save
-            print(f"slurmkit: cannot write status.json: {error}", file=sys.stderr)
+        write_status(Status("stopped", REASONS[ear.agreed]))
     return ear.agreed > 0
 
 

@@ -9,18 +9,14 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
-    DeepseekV3Config,
     Glm4MoeConfig,
-    GptOssConfig,
     Llama4TextConfig,
     LlamaConfig,
-    MixtralConfig,
-    Qwen3MoeConfig,
 )
 
 from slurmkit.train.control import Control
 from slurmkit.train.experts import ExpertUsage, usage
-from tests.train.test_flops import LATENT, MIXTURE, causal_lm, small, with_lora
+from tests.train.test_flops import MIXTURE, causal_lm, mixtures, small, with_lora
 
 VALID = torch.ones(2, 12, dtype=torch.bool)
 VALID[1, 7:] = False
@@ -64,17 +60,7 @@ def forward(model: Any, valid: torch.Tensor = VALID) -> torch.Tensor:
     return loss
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        small(MixtralConfig, num_local_experts=4, num_experts_per_tok=2),
-        small(Qwen3MoeConfig, **MIXTURE, num_experts=4),
-        small(Glm4MoeConfig, **MIXTURE, n_routed_experts=4, first_k_dense_replace=1),
-        small(GptOssConfig, num_local_experts=4, num_experts_per_tok=2),
-        small(DeepseekV3Config, **MIXTURE, **LATENT),
-    ],
-    ids=lambda config: config.model_type,
-)
+@pytest.mark.parametrize("config", mixtures(), ids=lambda config: config.model_type)
 def test_counts_are_what_the_experts_were_given(config: Any) -> None:
     model = causal_lm(config)
     watched = Watched(model)

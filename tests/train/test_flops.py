@@ -45,6 +45,17 @@ def small(kind: Any, **fields: Any) -> Any:
     return kind(**{**SMALL, **fields})
 
 
+def mixtures() -> list[Any]:
+    """A small config of each kind of mixture of experts."""
+    return [
+        small(MixtralConfig, num_local_experts=4, num_experts_per_tok=2),
+        small(Qwen3MoeConfig, **MIXTURE, num_experts=4),
+        small(Glm4MoeConfig, **MIXTURE, n_routed_experts=4, first_k_dense_replace=1),
+        small(GptOssConfig, num_local_experts=4, num_experts_per_tok=2),
+        small(DeepseekV3Config, **MIXTURE, **LATENT),
+    ]
+
+
 def causal_lm(config: Any) -> Any:
     torch.manual_seed(0)
     made: Any = AutoModelForCausalLM
@@ -91,11 +102,7 @@ def counted(model: Any, length: int) -> float:
     [
         small(LlamaConfig),
         small(LlamaConfig, tie_word_embeddings=True),
-        small(MixtralConfig, num_local_experts=4, num_experts_per_tok=2),
-        small(Qwen3MoeConfig, **MIXTURE, num_experts=4),
-        small(Glm4MoeConfig, **MIXTURE, n_routed_experts=4, first_k_dense_replace=1),
-        small(GptOssConfig, num_local_experts=4, num_experts_per_tok=2),
-        small(DeepseekV3Config, **MIXTURE, **LATENT),
+        *mixtures(),
     ],
     ids=lambda config: config.model_type,
 )

@@ -45,14 +45,8 @@ def check(folder: Path, metadata: Metadata, *, adapter_only: bool = False) -> li
         adapter_only: leave out the optimizer and the state.
     """
     names = adapter_files(metadata) if adapter_only else list(metadata.files)
-    changes = {name: changed(folder / name, metadata.files[name]) for name in names}
-    found = [
-        Problem(
-            name, what + (f", saved at {places}" if (places := saved_at(name, metadata)) else "")
-        )
-        for name, what in changes.items()
-        if what
-    ]
+    wrongs = {name: wrong(folder, name, metadata) for name in names}
+    found = [Problem(name, what) for name, what in wrongs.items() if what]
     if not adapter_only:
         found += foreign(folder, metadata)
     return found or uncovered(folder, metadata, names, optimizer=not adapter_only)
@@ -61,6 +55,12 @@ def check(folder: Path, metadata: Metadata, *, adapter_only: bool = False) -> li
 def adapter_files(metadata: Metadata) -> list[str]:
     """Return the files of a checkpoint that make up the adapter: no optimizer, no state."""
     return [name for name in metadata.files if "/" not in name]
+
+
+def wrong(folder: Path, name: str, metadata: Metadata) -> str | None:
+    """Tell what is wrong with one file of a checkpoint, and where it was saved; None: nothing."""
+    what, places = changed(folder / name, metadata.files[name]), saved_at(name, metadata)
+    return f"{what}, saved at {places}" if what and places else what
 
 
 def changed(path: Path, written: FileInfo) -> str | None:

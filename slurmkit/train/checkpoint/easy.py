@@ -11,7 +11,6 @@ Example::
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
@@ -28,8 +27,10 @@ from slurmkit.train.checkpoint.metadata import CheckpointError
 from slurmkit.train.checkpoint.optimizer import optimizer_tensors
 from slurmkit.train.checkpoint.rng import rng_state, set_rng_state
 from slurmkit.train.control import Control
+from slurmkit.train.rundir import attempt
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
 
     from torch import Tensor
@@ -166,8 +167,7 @@ def _open(directory: str | os.PathLike[str], contents: Contents) -> Checkpoints:
     opened = _opened.setdefault(dist.group.WORLD if together else dist, {})
     key = Path(directory), place_of(contents.model.values())
     if key not in opened:
-        attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
-        opened[key] = Checkpoints(key[0], Control(), key[1], attempt=attempt)
+        opened[key] = Checkpoints(key[0], Control(), key[1], attempt=attempt())
     return opened[key]
 
 

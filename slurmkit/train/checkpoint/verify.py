@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slurmkit.train.checkpoint.check import changed, foreign, saved_at, uncovered
+from slurmkit.train.checkpoint.check import foreign, uncovered, wrong
 from slurmkit.train.checkpoint.metadata import CheckpointError, Metadata
 
 if TYPE_CHECKING:
@@ -40,10 +40,8 @@ def check_share(folder: Path, metadata: Metadata, names: list[str], mine: list[s
         CheckpointError: names the file, or the tensor.
     """
     for name in mine:
-        what = changed(folder / name, metadata.files[name])
-        if what:
-            places = saved_at(name, metadata)
-            raise CheckpointError(f"{folder / name}: {what}{places and f', saved at {places}'}")
+        if what := wrong(folder, name, metadata):
+            raise CheckpointError(f"{folder / name}: {what}")
     if names[0] in mine:
         check_tensors(folder, metadata, names)
 

@@ -13,6 +13,7 @@ from slurmkit.train.checkpoint import (
     rng_state,
     set_rng_state,
 )
+from slurmkit.train.checkpoint.metadata import folder_name
 from slurmkit.train.config_file import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Keeper:
         Raises:
             CheckpointError: it failed on some rank, and `when_save_fails` is stop.
         """
-        if self.newest is not None and self.newest.name == f"checkpoint-{step}":
+        if self.newest is not None and self.newest.name == folder_name(step):
             return None
         contents = self._contents(step, full=self.config.checkpoint_mode == "full")
         saved = self.checkpoints.save(step, contents, metric=metric)

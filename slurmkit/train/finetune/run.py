@@ -34,7 +34,7 @@ from slurmkit.train.gpus import peak_tflops
 from slurmkit.train.metrics import Metrics
 from slurmkit.train.progress import Progress
 from slurmkit.train.ranks import read_environment
-from slurmkit.train.rundir import recorded_status, run_directory
+from slurmkit.train.rundir import attempt, recorded_status, run_directory
 
 if TYPE_CHECKING:
     from slurmkit.train.checkpoint import Place
@@ -62,17 +62,16 @@ def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
     built = build(config, world, control)
     if world.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()  # that of training is asked for
-    attempt = int(os.environ.get("SLURMKIT_ATTEMPT") or 0)
     keeper = Keeper(
         config=config.training,
         plan=Plan.of(config.training, len(data.train), world.world_size),
         built=built,
         optimizer=adamw(built.trainable.values(), config.training),
-        checkpoints=_checkpoints(config.training, directory, control, built.place, attempt),
+        checkpoints=_checkpoints(config.training, directory, control, built.place),
         files={"adapter_config.json": built.adapter_config(), **_files(tokenizer)},
         fingerprint=data.fingerprint,
         lora_alpha=config.lora.lora_alpha,
-        attempt=attempt,
+        attempt=attempt(),
     )
     step = keeper.resume()
     experts = ExpertUsage.of(built.model) if config.logging.expert_usage else None
@@ -98,14 +97,14 @@ def _trained(config: FinetuneConfig, world: World) -> dict[str, Any]:
 
 
 def _checkpoints(
-    config: TrainingConfig, directory: Path, control: Control, place: Place, attempt: int
+    config: TrainingConfig, directory: Path, control: Control, place: Place
 ) -> Checkpoints:
     return Checkpoints(
         Path(config.output_dir or directory / "checkpoints").expanduser(),
         control,
         place,
         keep=config.save_total_limit,
-        attempt=attempt,
+        attempt=attempt(),
         when_failed=config.when_save_fails,
     )
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from slurmkit.train.flops import Flops
 
 
+_Mark = tuple[dict[str, torch.Tensor], tuple[torch.Tensor, torch.Tensor] | None]
+
+
 class TrainingError(RuntimeError):
     """The training cannot go on."""
 
@@ -136,15 +139,11 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         losses = []
-        random = rng_state()
-        counted = self.experts.mark() if self.experts else None
         count = len(ready.batches)
+        before = self._mark() if count > 1 else None  # only between two can it be given up
         for number, batch in enumerate(ready.batches):
             if number and any(self.control.sum([hurried(number / count)])):
-                self.optimizer.zero_grad()
-                set_rng_state(random)
-                if self.experts and counted:
-                    self.experts.rewind(counted)
+                self._rewind(before)
                 return None
             self._reduce_gradients(number == count - 1)
             losses.append(self._backward(batch, ready.supervised))
@@ -192,6 +191,17 @@ class Stepper:
         scaled = loss * (self.control.world_size / max(supervised, 1))
         scaled.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _mark(self) -> _Mark:
+        return rng_state(), self.experts.mark() if self.experts else None
+
+    def _rewind(self, mark: _Mark | None) -> None:
+        """Be as before the step: no gradient, no random number used, no expert counted."""
+        assert mark is not None
+        self.optimizer.zero_grad()
+        set_rng_state(mark[0])
+        if self.experts and mark[1]:
+            self.experts.rewind(mark[1])
 
     def _reduce_gradients(self, now: bool) -> None:
         """Send gradients to the other ranks in the last micro-batch of a step only."""
