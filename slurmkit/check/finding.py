@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Finding:
 
     def __str__(self) -> str:
         head = f"{self.place}: {self.what} [{self.code}]"
-        head = head if self.severity == "error" else f"{head} (warning)"
+        head = head if self.severity == "error" else f"{head} ({self.severity})"
         rows = (("seen", self.evidence), ("fix", self.fix))
         return "\n".join([head, *(f"    {name + ':':<6}{text}" for name, text in rows if text)])
 

@@ -33,8 +33,14 @@ VERBS = {
     "logs": "Show what a job's ranks have written.",
     "exec": "Run a command on the nodes of a running job.",
     "cancel": "End jobs, or send them a signal.",
+    "doctor": "Name the cause of a job's death, from its logs.",
+    "lint": "Say what is wrong with anybody's sbatch scripts.",
+    "import": "Turn an sbatch script into a job file.",
+    "preflight": "Check the nodes of a job before it trains.",
     "adapter": "Check LoRA checkpoints, and merge their shards.",
 }
+_FILES = {"import": "import_"}
+"""Verbs whose name a module cannot have."""
 
 
 class Verbs(click.Group):
@@ -48,7 +54,8 @@ class Verbs(click.Group):
         """Import a verb's file."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"slurmkit.cli.{cmd_name}").command
+        name = _FILES.get(cmd_name, cmd_name)
+        command: click.Command = importlib.import_module(f"slurmkit.cli.{name}").command
         return command
 
     def resolve_command(

@@ -1,0 +1,1 @@
+"""Says what is wrong with anybody's sbatch script, without running it."""

@@ -1,0 +1,44 @@
+"""Runs all rules over a script."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from slurmkit.check.lint.ignores import ignored
+from slurmkit.check.lint.job import Job
+from slurmkit.check.lint.rule import CHECKS, Found
+from slurmkit.check.script.read import Script, read
+
+
+def lint(data: bytes, name: str = "-", slurm_version: tuple[int, int] | None = None) -> list[Found]:
+    """Return all that is found in a script, infos included, in the order of its lines.
+
+    Args:
+        data: The script's bytes, as they are in the file.
+        name: What the findings call it.
+        slurm_version: The cluster's version, where it is known.
+    """
+    script = read(data, name)
+    found: dict[tuple[str, int, str], Found] = {}
+    for finding in _all(script, slurm_version):
+        found.setdefault((finding.code, finding.span.start, finding.what), finding)
+    hidden = ignored(script)
+    kept = [f for f in found.values() if not hidden(f.code, script.source.place(f.span.start)[0])]
+    return sorted(kept, key=lambda finding: (finding.span.start, finding.code))
+
+
+def _all(script: Script, slurm_version: tuple[int, int] | None) -> Iterator[Found]:
+    _load()
+    job = Job(script, slurm_version)
+    for look in CHECKS.values():
+        yield from look(job)
+    for inner in script.inner:
+        yield from _all(inner, slurm_version)
+
+
+def _load() -> None:
+    """Import the rules, which put themselves into the list."""
+    for path in sorted((Path(__file__).parent / "rules").glob("[a-z]*.py")):
+        importlib.import_module(f"slurmkit.check.lint.rules.{path.stem}")

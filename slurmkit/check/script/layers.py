@@ -1,0 +1,157 @@
+"""Peels a command line: `srun … apptainer exec … numactl … torchrun …` down to the program."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from slurmkit.check.script.options import Argument, Parsed, parse
+from slurmkit.check.script.shell import Command
+from slurmkit.check.script.variables import expand, resolve
+from slurmkit.check.script.words import Word
+
+SHELLS = ("bash", "sh", "zsh", "dash", "ksh")
+LAUNCHERS = ("torchrun", "accelerate", "deepspeed", "horovodrun", "torch_distributed", "colossalai")
+_MPI = (
+    "mpirun",
+    "mpiexec",
+    "mpiexec.hydra",
+    "orterun",
+    "prun",
+    "ibrun",
+    "aprun",
+    "jsrun",
+    "prterun",
+)
+_REMOTE = ("ssh", "pdsh", "clush", "pssh", "parallel-ssh", "rsh")
+_CONTAINERS = (
+    "singularity", "apptainer", "docker", "podman", "podman-hpc", "shifter", "enroot", "ch-run",
+    "sarus", "udocker", "nvidia-docker",
+)  # fmt: skip
+_WRAPPERS = (
+    "exec", "command", "nohup", "time", "nice", "ionice", "numactl", "taskset", "stdbuf",
+    "unbuffer", "timeout", "env", "sudo", "nsys", "ncu", "strace", "catchsegv", "xvfb-run",
+    "conda", "mamba", "micromamba", "uv", "poetry", "pixi", "pipenv", "hatch", "perf", "valgrind",
+    "rocprof", "rocprofv3", "builtin", "setsid", "tini", "dumb-init", "xargs", "hpcrun",
+    "nvprof", "dlprof",
+)  # fmt: skip
+_SSH_WITH_VALUE = set("bcDEeFIiJLlmOopQRSWw")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A command line, peeled."""
+
+    words: tuple[Word, ...]
+    """All words, with the variables put in that are known."""
+    at: int
+    """The index of the program in the end."""
+    program: str
+    """Its name without the directory; empty where it is not known."""
+    srun: Parsed[Word] | None = None
+    """The options of the srun that starts it."""
+    srun_at: int = 0
+    through: str = ""
+    """srun, mpirun or ssh; empty where it starts where the shell runs."""
+    in_container: bool = False
+    wrappers: tuple[str, ...] = ()
+    """The programs in between, from the outside."""
+    remote: tuple[Word, ...] = ()
+    """What a remote shell reads: of `ssh HOST COMMAND…`."""
+
+    @property
+    def arguments(self) -> tuple[Word, ...]:
+        """The words behind the program."""
+        return self.words[self.at + 1 :]
+
+
+def program_name(word: Word) -> str:
+    """Return the name of the program that a word starts: `$(which torchrun)` is torchrun."""
+    if len(word.pieces) == 1 and word.pieces[0].kind == "substitution":
+        match = re.fullmatch(r"(?:which|command -v|type -P) +(\S+)", word.pieces[0].text)
+        return match[1].strip("\"'") if match else ""
+    last = word.pieces[-1] if word.pieces else None
+    if last is None or last.kind != "text" or (len(word.pieces) > 1 and "/" not in last.text):
+        return (word.literal or "").rpartition("/")[2]
+    return last.text.rpartition("/")[2]
+
+
+def is_python(name: str) -> bool:
+    """Tell whether a program's name is that of a Python interpreter."""
+    return re.fullmatch(r"python[\d.]*|pypy3?", name) is not None
+
+
+def _is_known(word: Word) -> bool:
+    name = program_name(word)
+    return (
+        name in SHELLS or name in LAUNCHERS or is_python(name) or name in _WRAPPERS
+        or name in _CONTAINERS or name in _MPI or name == "srun"
+    )  # fmt: skip
+
+
+def peel(command: Command) -> Layers:
+    """Return what a command starts in the end, and through what."""
+    words: list[Word] = []
+    for word in command.words:
+        words += expand(word, command.order, command.context)
+    at, through, in_container, srun, srun_at = 0, "", False, None, 0
+    wrappers: list[str] = []
+    remote: tuple[Word, ...] = ()
+    while at < len(words):
+        name = program_name(words[at])
+        if name == "srun" and srun is None:
+            arguments = [Argument(_text(word, command), word) for word in words[at + 1 :]]
+            srun, srun_at, through = parse("srun", arguments), at, "srun"
+            in_container = (
+                in_container
+                or srun.last("container-image") is not None
+                or any(o.name.startswith("container-image") for o in srun.options)
+            )
+            wrappers.append(name)
+            at += 1 + srun.rest
+            continue
+        if name in _REMOTE:
+            remote, through = _remote(words[at:]), "ssh"
+            wrappers.append(name)
+            break
+        if name in _MPI:
+            through = through or "mpirun"
+        elif name in _CONTAINERS:
+            in_container = True
+        elif name not in _WRAPPERS or len(words) == at + 1:
+            break
+        following = _next(words, at)
+        if following is None:
+            break
+        wrappers.append(name)
+        at = following
+    program = program_name(words[at]) if at < len(words) else ""
+    return Layers(
+        tuple(words), at, program, srun, srun_at, through, in_container, tuple(wrappers), remote
+    )
+
+
+def _next(words: list[Word], at: int) -> int | None:
+    """Return where the program stands that a wrapper starts."""
+    return next((i for i in range(at + 1, len(words)) if _is_known(words[i])), None)
+
+
+def _remote(words: list[Word]) -> tuple[Word, ...]:
+    """Return the command of `ssh [options] HOST COMMAND…`."""
+    at, hosts = 1, 0
+    named = program_name(words[0]) == "ssh"
+    while at < len(words):
+        text = words[at].shown
+        if text.startswith("-") and len(text) > 1:
+            at += 2 if len(text) == 2 and text[1] in _SSH_WITH_VALUE else 1
+        elif named and hosts == 0:
+            hosts, at = 1, at + 1
+        else:
+            break
+    return tuple(words[at:])
+
+
+def _text(word: Word, command: Command) -> str:
+    """Return what is known of a word; an unknown part stands as it is written."""
+    known = resolve(word, command.order, command.context)
+    return known if known is not None else word.shown

@@ -1,0 +1,238 @@
+"""Follows variables to what the script gives them, where that is plain."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from slurmkit.check.script.words import Piece, Word
+
+if TYPE_CHECKING:
+    from slurmkit.check.script.shell import Assignment, Context, Shell
+
+_DEEP = 12
+_MOST = 4000  # characters of a value that are followed
+_WHOLE = ("", "[@]", "[*]")
+_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Div: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+
+
+def assigned(name: str, shell: Shell, order: int, context: Context | None) -> Assignment | None:
+    """Return the assignment that surely holds for a variable at a place; None where none does.
+
+    Args:
+        name: The variable.
+        shell: The shell that expands it.
+        order: When.
+        context: What is around the place; None = outside of everything.
+    """
+    at: Shell | None = shell
+    while at is not None:
+        known = [a for a in at.assignments.get(name, ()) if a.order < order]
+        if known:
+            last = known[-1]
+            blocks = context.blocks if context is not None and at is shell else ()
+            if at is not shell:
+                blocks = _blocks_below(at, shell)
+            sure = last.context.blocks == blocks[: len(last.context.blocks)]
+            return last if sure and last.is_known else None
+        starter = at.starter
+        if starter is not None:
+            for variable in starter.variables:
+                if variable.name == name:
+                    return variable
+            order = min(order, starter.order)
+        at = at.parent
+    return None
+
+
+def _blocks_below(outer: Shell, inner: Shell) -> tuple[int, ...]:
+    """Return the blocks of the command in `outer` that leads to `inner`."""
+    at: Shell | None = inner
+    while at is not None and at.parent is not outer:
+        at = at.parent
+    return at.starter.context.blocks if at is not None and at.starter is not None else ()
+
+
+def is_assigned(name: str, shell: Shell) -> bool:
+    """Tell whether the script gives a variable any value, in this shell or around it."""
+    at: Shell | None = shell
+    while at is not None:
+        if name in at.assignments:
+            return True
+        if at.starter is not None and any(v.name == name for v in at.starter.variables):
+            return True
+        at = at.parent
+    return False
+
+
+def expand(word: Word, order: int, context: Context | None = None) -> list[Word]:
+    """Return the words that a word becomes, with the variables put in that are known.
+
+    What is not known stays as a piece, with the shell that expands it.
+    """
+    found: list[list[Piece]] = [[]]
+    for piece in _expanded(word.pieces, order, context, 0):
+        if piece.kind == "text" and not piece.is_quoted and piece.operation == "split":
+            parts = re.split(r"[ \t\n]+", piece.text)
+            for at, part in enumerate(parts):
+                if at:
+                    found.append([])
+                if part:
+                    found[-1].append(replace(piece, text=part, operation=""))
+        elif piece.operation == "next":
+            found.append([])
+        else:
+            found[-1].append(piece)
+    if len(found) == 1:
+        return [Word(tuple(found[0]), word.span)]
+    return [Word(tuple(pieces), word.span) for pieces in found if pieces]
+
+
+def _expanded(
+    pieces: Sequence[Piece], order: int, context: Context | None, depth: int
+) -> Iterator[Piece]:
+    for piece in pieces:
+        if piece.kind != "variable" or depth >= _DEEP:
+            yield piece
+            continue
+        found = assigned(piece.text, piece.shell, order, context)
+        value = _value(found, piece, order, context) if found is not None else None
+        if value is None:
+            yield piece
+            continue
+        assert found is not None
+        for index, item in enumerate(value):
+            if index:
+                yield replace(piece, operation="next", kind="text", text="")
+            inner = _expanded(item.pieces, found.order, found.context, depth + 1)
+            for part in inner:
+                if part.kind == "text" and not piece.is_quoted and found.items is None:
+                    yield replace(part, is_quoted=False, operation="split")
+                elif part.kind == "text":
+                    yield part
+                else:
+                    yield replace(part, is_quoted=piece.is_quoted)
+
+
+def _value(
+    found: Assignment, piece: Piece, order: int, context: Context | None
+) -> list[Word] | None:
+    """Return the words of what was assigned; None where that is not plain."""
+    operation = "" if piece.default is not None else piece.operation
+    if found.items is not None:
+        if operation in ("[@]", "[*]"):
+            return list(found.items) if not found.is_appended else None
+        index = re.fullmatch(r"\[(\d+)\]", operation or "[0]")
+        if index and int(index[1]) < len(found.items) and not found.is_appended:
+            item = found.items[int(index[1])]
+            return [item] if item.literal is not None else None
+        return None
+    if operation not in _WHOLE or found.value is None:
+        return None
+    words = [found.value]
+    if found.is_appended:
+        before = assigned(found.name, piece.shell, found.order, found.context)
+        if before is None or before.value is None or before.order >= order:
+            return None
+        earlier = _value(before, replace(piece, operation=""), before.order + 1, context)
+        if earlier is None or len(earlier) != 1:
+            return None
+        words = [Word((*earlier[0].pieces, *found.value.pieces), found.value.span)]
+    return words if sum(len(p.text) for p in words[0].pieces) < _MOST else None
+
+
+def resolve(word: Word | None, order: int, context: Context | None = None) -> str | None:
+    """Return the text that a word becomes; None where it is not known."""
+    if word is None:
+        return None
+    literal = word.literal
+    if literal is not None:
+        return literal
+    words = expand(word, order, context)
+    parts = []
+    for piece in (piece for word in words for piece in word.pieces):
+        if piece.kind == "text":
+            parts.append(piece.text)
+        elif piece.kind == "arithmetic":
+            number = _evaluated(piece, order, context)
+            if number is None:
+                return None
+            parts.append(str(number))
+        elif piece.kind == "variable" and piece.default is not None and _is_plain(piece.default):
+            parts.append(piece.default)
+        else:
+            return None
+    return "".join(parts)
+
+
+def _is_plain(text: str) -> bool:
+    return not re.search(r"[$`\"'\\]", text)
+
+
+def number(word: Word | None, order: int, context: Context | None = None) -> int | None:
+    """Return the whole number that a word becomes; None where it is none, or not known."""
+    text = resolve(word, order, context)
+    return int(text) if text is not None and re.fullmatch(r"\d{1,9}", text.strip()) else None
+
+
+def _evaluated(piece: Piece, order: int, context: Context | None) -> int | None:
+    """Work out `$((…))`."""
+
+    def put_in(match: re.Match[str]) -> str:
+        name = match[1]
+        found = assigned(name, piece.shell, order, context)
+        value = None
+        if found is not None and found.value is not None:
+            value = number(found.value, found.order, found.context)
+        return str(value) if value is not None else "?"
+
+    text = re.sub(r"\$?\{?\b([A-Za-z_]\w*)\b\}?", put_in, piece.text)
+    try:
+        return _calculated(ast.parse(text.replace("/", "//"), mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+
+
+def _calculated(node: ast.expr) -> int:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        value = _OPERATORS[type(node.op)](_calculated(node.left), _calculated(node.right))
+        if abs(value) > 10**12:
+            raise ValueError(value)
+        return value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_calculated(node.operand)
+    raise ValueError(ast.dump(node))
+
+
+def reads(word: Word, order: int, context: Context | None = None) -> list[Piece]:
+    """Return the variables that a word comes to in the end, through the assignments that are plain.
+
+    Each with the shell that expands it: so `NODE_RANK=$SLURM_PROCID` in the batch script is known
+    for what it is where `$NODE_RANK` stands in a launch.
+    """
+    found = []
+    for expanded in expand(word, order, context):
+        for piece in expanded.pieces:
+            if piece.kind == "variable":
+                found.append(piece)
+            elif piece.kind == "arithmetic" and piece.node is not None:
+                found += _inside(piece)
+    return found
+
+
+def _inside(piece: Piece) -> list[Piece]:
+    names = re.findall(r"\$?\{?\b([A-Za-z_]\w*)\b\}?", piece.text)
+    return [replace(piece, kind="variable", text=name, operation="") for name in names]
