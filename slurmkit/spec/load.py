@@ -89,6 +89,15 @@ def resolve(
     return resolved if point is None else _at_point(resolved, point)
 
 
+def loads(text: str, source: str) -> JobSpec:
+    """Read and check the text of a job file, without a profile.
+
+    Raises:
+        SpecError: every problem found, with its place in `source` and fix.
+    """
+    return _check(read_layer(text, source), Place(source, 1, 1)).spec
+
+
 def replace(spec: JobSpec, *changes: Mapping[str, Any]) -> JobSpec:
     """Merge changes into a job by the rule of profiles and `--set`, and check the result."""
     data = spec.model_dump(by_alias=True, exclude_unset=True)

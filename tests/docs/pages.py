@@ -4,8 +4,8 @@ How a page is written, so that a test can run it:
 
 - Each line of a `console` block that starts with `$ ` is a command. Lines below it are what it
   prints; a line `...` stands for any number of lines. Figures and paths may differ.
-- A block whose first line is a comment with nothing but a file's name is that file. It is written
-  when the page comes to it, so a later block can change it.
+- A block whose first line is a comment with nothing but a file's name is that file; of a script
+  the line below its `#!`. It is written when the page comes to it, so a later block can change it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 _FENCE = re.compile(r"^( *)```(\w*)([^\n]*)\n(.*?)^\1```$", re.M | re.S)
-_FILE = re.compile(r"(?:#|<#|\{#)\s*([\w./-]+\.\w+)(?:\s*(?:#>|#\}))?\n")
+_FILE = re.compile(r"(?:#!.*\n)?(?:#|<#|\{#)\s*([\w./-]+\.\w+)(?:\s*(?:#>|#\}))?\n")
 _ON_SLURM = re.compile(
     r"\b(sbatch|salloc|squeue|sacct|scancel|sinfo)\b|\bslurmkit-\S*\.out\b"
     r"|\bslurmkit (submit|status|logs|exec|cancel)\b|\bpython submit\.py\b"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slurmkit.launch.simulate.nodes import node_name
+from slurmkit.launch.simulate.nodes import node_address, node_name
 from slurmkit.slurm.hostlist import expand_nodelist
 from slurmkit.slurm.scalars import GrammarError
 
@@ -166,8 +166,11 @@ def _named(given: Mapping[str, str], job: Job, count: int) -> list[int]:
     if "nodelist" not in given:
         return []
     everyone = {node_name(index): index for index in range(job.nodes)}
+    # As `scontrol show hostnames` gives them here, which scripts go through.
+    addresses = {node_address(index): index for index in range(job.nodes)}
+    known = {**everyone, **addresses}
     try:
-        named = sorted({everyone[name] for name in expand_nodelist(given["nodelist"])})
+        named = sorted({known[name] for name in expand_nodelist(given["nodelist"])})
     except GrammarError as error:
         raise OptionError(f"--nodelist: {error}") from None
     except KeyError as error:
