@@ -113,6 +113,8 @@ def command(  # noqa: PLR0913  an argument an option
         )
     except SimulationError as error:
         raise click.UsageError(str(error)) from None
+    if outcome.state == "FAILED" and outcome.directory is not None:
+        _say_why(outcome.job_id, outcome.directory)
     click.echo(_summary(outcome), err=True)
     sys.exit(0 if outcome.state == "COMPLETED" else 1)
 
@@ -126,6 +128,16 @@ def _trouble(given: dict[str, Any]) -> Trouble:
     if given["cancel"] is not None:
         strikes.append(Strike(given["cancel"], "cancel"))
     return Trouble(tuple(strikes), given["grace"], given["every_run"])
+
+
+def _say_why(job_id: int, directory: Path) -> None:
+    """Say what the doctor knows of a job that failed."""
+    from slurmkit.check.doctor.glance import glance
+    from slurmkit.launch.rundir import RunDirectory
+
+    verdict = glance(RunDirectory(directory), "FAILED")
+    if verdict is not None and verdict.is_known:
+        click.echo(f"slurmkit doctor {job_id}: {verdict.in_a_line()}", err=True)
 
 
 def _summary(outcome: Outcome) -> str:

@@ -54,6 +54,7 @@ def detail_data(detail: Detail) -> dict[str, Any]:
         "metrics": last_metrics(run),
         "lost": asdict(cost) if cost else None,
         "first_failure": _failed_first(run) if detail.state.name == "FAILED" else None,
+        "cause": _cause(run, detail) if run and detail.state.phase == "bad" else None,
         "events": run.batch_events() if run else [],
     }
 
@@ -64,6 +65,13 @@ def _failed_first(run: RunDirectory | None) -> dict[str, Any] | None:
         return None
     log = str(failure.log) if failure.log else None
     return {"rank": failure.rank, "text": failure.text, "log": log, "ends": failure.last_words()}
+
+
+def _cause(run: RunDirectory, detail: Detail) -> dict[str, Any] | None:
+    from slurmkit.check.doctor.glance import glance
+
+    verdict = glance(run, detail.state.name)
+    return verdict.data() if verdict else None
 
 
 def job_data(record: Record, entry: Entry) -> dict[str, Any]:

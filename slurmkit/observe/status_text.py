@@ -144,6 +144,7 @@ def _files(detail: Detail, record: Record) -> list[tuple[str, str]]:
     ranks = "1 rank" if count == 1 else f"{count} ranks"
     return [
         ("failed", failed_first(run) if record.state.name == "FAILED" else ""),
+        ("cause", _cause(run, record)),
         *rows,
         ("script", str(run.script) if run.script.is_file() else ""),
         ("output", str(run.output) if run.output.is_file() else ""),
@@ -155,14 +156,34 @@ def _files(detail: Detail, record: Record) -> list[tuple[str, str]]:
 
 
 def failed_first(run: RunDirectory) -> str:
-    """Return which rank failed first, with its last line; nothing where the logs do not tell."""
+    """Return which rank failed first, with its last line; nothing where the logs do not tell.
+
+    A job that its preflight kept from starting has no ranks: then what that has found.
+    """
+    if unfit := _unfit(run):
+        return unfit
     failure = first_failure(run)
     return ": ".join([failure.text, *failure.last_words()[-1:]]) if failure else ""
 
 
+def _unfit(run: RunDirectory) -> str:
+    reason = str((run.status() or {}).get("reason") or "")
+    return reason if reason.startswith("preflight: ") else ""
+
+
+def _cause(run: RunDirectory, record: Record) -> str:
+    """Return what the doctor says of a job that ended badly; nothing where it does not know."""
+    if record.state.phase != "bad":
+        return ""
+    from slurmkit.check.doctor.glance import glance
+
+    verdict = glance(run, record.state.name)
+    return verdict.in_a_line() if verdict and verdict.is_known else ""
+
+
 def _program(run: RunDirectory) -> str:
     status = run.status()
-    if not status:
+    if not status or _unfit(run):
         return ""
     state, reason, step = (status.get(name) for name in ("state", "reason", "step"))
     at = f" at step {step}" if step is not None else ""

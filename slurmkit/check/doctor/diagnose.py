@@ -1,0 +1,141 @@
+"""From the files of a job, and Slurm's word on it, to a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from slurmkit.check.doctor.cause import SURE, Sure, causes
+from slurmkit.check.doctor.event import Event, Line
+from slurmkit.check.doctor.gather import gather
+from slurmkit.check.doctor.joined import too_few
+from slurmkit.check.doctor.order import in_order, is_failure
+from slurmkit.check.doctor.reports import Reports, read_reports
+from slurmkit.check.doctor.sane import last_sane_lines
+from slurmkit.check.doctor.sieve import Sieve
+from slurmkit.check.doctor.stalled import rank_that_is_missing
+from slurmkit.check.doctor.verdict import UNKNOWN, Diagnosis, Verdict
+from slurmkit.slurm.states import read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slurmkit.check.doctor.event import Log
+
+_OF_A_RANK = ("root", "error", "killed")
+_NOWHERE = 1 << 30  # behind all files: what Slurm says comes last
+
+
+def diagnose(
+    logs: Sequence[Log],
+    *,
+    state: str | None = None,
+    node: str | None = None,
+    last: int | None = None,
+) -> Diagnosis:
+    """Name the first cause of a job's death.
+
+    Args:
+        logs: its files; the one of the whole job first.
+        state: Slurm's word on the job, such as TIMEOUT.
+        node: where it ran, if that was one node.
+        last: how many bytes of each file's end to read; all otherwise.
+    """
+    reports = read_reports(log.path for log in logs if log.rank is None)
+    events = gather(logs, _sieve(), last=last)
+    events += [*too_few(events), *_of_state(state, events)]
+    case = _Case(events, reports, state, node)
+    ordered = in_order(events, reports.first)
+    failed = any(map(is_failure, events)) or (state and read_state(state).phase == "bad")
+    if not ordered and failed:
+        return Diagnosis((case.unknown(last_sane_lines(logs, events)),), len(logs))
+    return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
+
+
+@cache
+def _sieve() -> Sieve:
+    return Sieve(causes())
+
+
+def _of_state(state: str | None, events: Sequence[Event]) -> list[Event]:
+    """Return what Slurm's state alone says, where no line says the same."""
+    for cause in causes():
+        if state in cause.states and not any(event.code == cause.code for event in events):
+            line = Line("sacct", 0, f"State={state}")
+            return [Event(cause, line, (_NOWHERE, 0), line.text)]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All that is known of a death; makes verdicts of events."""
+
+    events: Sequence[Event]
+    reports: Reports
+    state: str | None
+    node: str | None
+
+    def verdict(self, event: Event) -> Verdict:
+        """Return what an event says, with whom it is about."""
+        rank, node = self._who(event)
+        return Verdict(
+            code=event.code,
+            place=f"{event.line.file}:{event.line.line}",
+            what=event.cause.title,
+            fix=event.cause.fix,
+            evidence=event.text,
+            confidence=self._sure(event),
+            rank=rank,
+            node=node or self.node,
+            time=event.stamp.text if event.stamp else None,
+            lines=(event.line, *event.frames),
+            meaning=event.cause.meaning,
+        )
+
+    def unknown(self, lines: Sequence[Line]) -> Verdict:
+        """Return what is to say where no line names a cause."""
+        first = self.reports.first
+        return Verdict(
+            code=UNKNOWN,
+            place=f"{lines[-1].file}:{lines[-1].line}" if lines else "the logs",
+            what="unknown: it failed, and its logs do not say why",
+            fix=(
+                "look at the lines above; run it once more with TORCH_DISTRIBUTED_DEBUG=DETAIL, "
+                "NCCL_DEBUG=INFO and python -X faulthandler"
+            ),
+            confidence="low",
+            rank=first.rank if first else None,
+            node=first.node if first else self.node,
+            lines=tuple(lines),
+            meaning="No line names a cause; these are the last ones before the trouble began.",
+        )
+
+    def _who(self, event: Event) -> tuple[int | None, str | None]:
+        rank, node = event.rank, event.node
+        if event.cause.kind == "stall":
+            missing = rank_that_is_missing(event, self.events)
+            rank, node = missing, node if missing == rank else None
+        first = self.reports.first
+        if rank is None and first is not None and event.cause.kind in _OF_A_RANK:
+            rank, node = first.rank, node or first.node
+        if node is None and rank is not None:
+            of_rank = (one.node for one in self.events if one.rank == rank and one.node)
+            node = self.reports.nodes.get(rank) or next(of_rank, None)
+        return rank, node
+
+    def _sure(self, event: Event) -> Sure:
+        """Return how sure a verdict is: the cause's own, less what speaks against it."""
+        doubts = SURE.index(event.cause.sure) + event.in_prose + event.survived
+        if event.cause.kind == "error":  # one that is caught looks the same
+            failed = self.state or self.reports.first or any(map(is_failure, self.events))
+            doubts += not failed
+        rivals = {
+            other.code
+            for other in self.events
+            if other.cause.kind == event.cause.kind == "root"
+            and not (other.survived or other.is_warning or other.in_prose)
+            and other.code not in (event.code, *event.cause.yields_to)
+            and event.code not in other.cause.yields_to
+        }
+        return SURE[min(doubts + bool(rivals), len(SURE) - 1)]

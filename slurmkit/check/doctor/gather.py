@@ -1,0 +1,138 @@
+"""The events of a job: the lines that name causes, of the last attempt, with all that is known."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from slurmkit.check.doctor.event import Event, Line, Log
+from slurmkit.check.doctor.near import Nearby
+from slurmkit.check.doctor.prose import prose_spans
+from slurmkit.check.doctor.scan import Hit, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slurmkit.check.doctor.sieve import Sieve
+
+_LOOKED_AT = 8  # lines of one cause and rank in a file around which is looked
+_LONGEST = 500  # characters of a line, as evidence
+_OF_RANK = re.compile(r"rank[_-]?(\d{1,5})(?!\d)")
+_RANK = re.compile(r"\[[Rr]ank (\d{1,5})\]|\brank:? (\d{1,5})\b")
+_WARNING = re.compile(r"\[W(?:\d{3,8})? |\bW\d{3,8} \d\d:|(?<!NCCL )\bWARN(?:ING)?\b")
+_NODE = re.compile(
+    r"\b(?:STEP|JOB) \S+ ON (?P<a>[\w.-]+)|srun: error: (?P<b>[\w.-]+): tasks?|"
+    r"Node failure on (?P<c>[\w.-]+)"
+)
+
+
+def gather(logs: Sequence[Log], sieve: Sieve, *, last: int | None = None) -> list[Event]:
+    """Read files, and return what in them names a cause, each file's lines in order."""
+    found: list[Event] = []
+    said: set[tuple[int | None, str]] = set()
+    is_whole = False
+    for number, log in enumerate(logs):
+        hits = _of_last_attempt(_uncleared(scan(log.path, sieve, last=last)))
+        events = _events(number, log, hits)
+        if is_whole and log.rank is not None:
+            # The job's output has these lines too, in the order in which they came.
+            events = [event for event in events if (event.rank, event.text) not in said]
+        elif number == 0:
+            said = {(event.rank, event.text) for event in events}
+            is_whole = _holds_ranks(hits)
+        found += events
+    return found
+
+
+def _uncleared(hits: list[Hit]) -> list[Hit]:
+    cleared: dict[str, int] = {}
+    for hit in hits:
+        if hit.clears:
+            cleared[hit.cause.code] = hit.offset
+    return [
+        hit
+        for hit in hits
+        if not hit.clears
+        and hit.cause.kind != "noise"
+        and hit.offset > cleared.get(hit.cause.code, -1)
+    ]
+
+
+def _of_last_attempt(hits: list[Hit]) -> list[Hit]:
+    begin = max((hit.offset for hit in hits if hit.cause.kind == "start"), default=-1)
+    return [hit for hit in hits if hit.offset > begin]
+
+
+def _holds_ranks(hits: list[Hit]) -> bool:
+    return any(hit.said.rank is not None for hit in hits)
+
+
+def _events(number: int, log: Log, hits: list[Hit]) -> list[Event]:
+    near = Nearby(log.path, _year(log))
+    prose = prose_spans(log.path) if log.rank is None else ()
+    looked: Counter[tuple[str, int | None]] = Counter()
+    events = []
+    for hit in hits:
+        event = _event(number, log, hit)
+        looked[event.code, event.rank] += 1
+        if looked[event.code, event.rank] <= _LOOKED_AT:
+            event = _looked_around(event, hit, near)
+        if any(hit.number in span for span in prose):
+            event = replace(event, in_prose=True)
+        events.append(event)
+    went_on = [event.place[1] for event in events if event.survived and event.cause.kind == "end"]
+    begin = max(went_on, default=-1)  # the job was started again
+    return [event for event in events if event.place[1] > begin]
+
+
+def _event(number: int, log: Log, hit: Hit) -> Event:
+    named = _NODE.search(hit.said.shown)
+    node = named and next(filter(None, named.groups()), None)
+    return Event(
+        cause=hit.cause,
+        line=Line(str(log.path), hit.number, hit.said.shown.strip()[:_LONGEST]),
+        place=(number, hit.offset),
+        text=hit.said.text.strip()[:_LONGEST],
+        rank=_rank(hit, log),
+        node=hit.groups.get("node") or node or hit.said.node or log.node,
+        chain=hit.offset,
+        is_warning=_WARNING.search(hit.said.shown) is not None,
+        count=int(hit.groups.get("count") or 0),
+        world=int(hit.groups.get("world") or 0),
+    )
+
+
+def _looked_around(event: Event, hit: Hit, near: Nearby) -> Event:
+    where = hit.offset, hit.number, hit.said
+    is_raised = event.cause.kind in ("error", "root")
+    frames, chain = near.frames(*where) if is_raised else ((), hit.offset)
+    return replace(
+        event,
+        stamp=near.stamp(*where),
+        frames=frames,
+        chain=chain,
+        survived=near.went_on(hit.offset, hit.number),
+    )
+
+
+def _rank(hit: Hit, log: Log) -> int | None:
+    if (named := hit.groups.get("rank", "")).isdigit():
+        return int(named)
+    if hit.said.rank is not None:
+        return hit.said.rank
+    if log.rank is not None:
+        return log.rank
+    if (match := _RANK.search(hit.said.shown)) is not None:
+        return int(match[1] or match[2])
+    match = _OF_RANK.search(log.path.name)
+    return int(match[1]) if match else None
+
+
+def _year(log: Log) -> int | None:
+    try:
+        return datetime.fromtimestamp(log.path.stat().st_mtime).year
+    except (OSError, ValueError, OverflowError):
+        return None

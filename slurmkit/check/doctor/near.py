@@ -1,0 +1,132 @@
+"""What stands around a line of a log: its time, the traceback above, whether training went on."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slurmkit.check.doctor.event import Line
+from slurmkit.check.doctor.lines import Said, read_line
+from slurmkit.check.doctor.stamps import Stamp, find_stamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ABOVE, _BELOW = 48 << 10, 160 << 10  # bytes that are read around a line
+_PROGRESS = re.compile(
+    r"(?i)\b(?:step|iter(?:ation)?|it|epoch|batch|global_step|ep|num_updates)\b[\W_]{0,6}\d+"
+    r".{0,200}?(?:loss|\blr\b|acc|ppl|tok|grad|time|elapsed|samples|throughput)"
+    r"|\d+%\|.{0,40}\| *\d+/\d+|[\"']loss[\"'] ?: ?\d|\bloss ?[=:] ?\d"
+)
+_ENOUGH = 5
+_DONE = re.compile(
+    r"(?i)`?Trainer\.fit`? stopped: `?max_|\btrain_runtime\b"
+    r"|\b(?:training|job|run) (?:is )?(?:done|finished|completed?)\b"
+)
+_TRACEBACK = "Traceback (most recent call last)"
+_FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_OF_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen |importlib")
+_CHAINED = re.compile(r"During handling of the above|was the direct cause of")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    offset: int
+    number: int
+    said: Said
+
+
+class Nearby:
+    """The lines around places of one file; what was read last is kept."""
+
+    def __init__(self, path: Path, year: int | None) -> None:
+        self._path = path
+        self._year = year
+        self._span = (0, 0)
+        self._rows: list[_Row] = []
+        self._offsets: list[int] = []
+
+    def stamp(self, offset: int, number: int, said: Said) -> Stamp | None:
+        """Return the time of a line: its own, else that of the nearest line of the same rank."""
+        own = find_stamp(said.shown, self._year)
+        if own is not None:
+            return own
+        at = self._at(offset, number)
+        above = (self._time(row, said) for row in reversed(self._rows[:at]))
+        below = (self._time(row, said) for row in self._rows[at + 1 : at + 200])
+        return next(filter(None, above), None) or next(filter(None, below), None)
+
+    def frames(self, offset: int, number: int, said: Said) -> tuple[tuple[Line, ...], int]:
+        """Return the last line of the user's own code in the traceback above an exception.
+
+        And where the chain of tracebacks begins; the line's own place where there is none.
+        """
+        at = self._at(offset, number)
+        rows = [row for row in self._rows[max(0, at - 400) : at] if row.said.rank == said.rank]
+        found: list[_Row] = []
+        chain = offset
+        for row in reversed(rows):
+            text = row.said.text
+            if _TRACEBACK in text:
+                chain = row.offset
+                if not self._is_chained(rows, row):
+                    break
+            elif chain == offset and _FRAME.match(text):
+                found.append(row)
+        own = [row for row in found if not _OF_LIBRARY.search(row.said.text)] or found
+        return tuple(self._line(row) for row in own[:1]), chain
+
+    def went_on(self, offset: int, number: int) -> bool:
+        """Tell whether training went on behind a line."""
+        at = self._at(offset, number)
+        told: set[str] = set()
+        for row in self._rows[at + 1 :]:
+            if _DONE.search(row.said.text):
+                return True
+            if _PROGRESS.search(row.said.text):
+                told.add(row.said.text)
+            if len(told) >= _ENOUGH:
+                return True
+        return False
+
+    def _is_chained(self, rows: list[_Row], head: _Row) -> bool:
+        place = rows.index(head)
+        return any(_CHAINED.search(row.said.text) for row in rows[max(0, place - 4) : place])
+
+    def _time(self, row: _Row, said: Said) -> Stamp | None:
+        if row.said.rank not in (None, said.rank):
+            return None
+        return find_stamp(row.said.shown, self._year)
+
+    def _line(self, row: _Row) -> Line:
+        return Line(str(self._path), row.number, row.said.text.strip())
+
+    def _at(self, offset: int, number: int) -> int:
+        """Return the place of a line among those that are read; read them if they are not."""
+        begin, end = self._span
+        low, high = max(begin, offset - _ABOVE // 2), min(end, offset + _BELOW // 2)
+        is_whole = begin == 0 or offset - begin >= _ABOVE // 2
+        if not (low <= offset < high and is_whole):
+            self._read(offset, number)
+        return bisect_right(self._offsets, offset) - 1
+
+    def _read(self, offset: int, number: int) -> None:
+        start = max(0, offset - _ABOVE)
+        try:
+            with self._path.open("rb") as file:
+                file.seek(start)
+                data = file.read(offset - start + _BELOW)
+        except OSError:
+            data = b""
+        number -= data.count(b"\n", 0, offset - start)
+        self._rows = []
+        at = start
+        for raw in data.split(b"\n"):
+            self._rows += [_Row(at, number, said) for said in read_line(raw)]
+            at += len(raw) + 1
+            number += 1
+        self._rows = self._rows or [_Row(offset, number, Said("", ""))]
+        self._offsets = [row.offset for row in self._rows]
+        self._span = (start, start + len(data))

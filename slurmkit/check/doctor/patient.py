@@ -1,0 +1,142 @@
+"""Whom to look at: a job with its files and Slurm's word on it, a run directory, or plain files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slurmkit.check.doctor.sources import logs_of_files, logs_of_run
+from slurmkit.launch.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from slurmkit.check.doctor.event import Log
+    from slurmkit.launch.registry import Entry
+    from slurmkit.slurm.records import Record
+
+_LATELY = 50  # jobs of the list among which the last that failed is looked for
+_PATIENCE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is known of a dead job, before its logs are read."""
+
+    logs: list[Log]
+    id: str | None = None
+    name: str = ""
+    state: str | None = None
+    """Slurm's word; None where it was not asked, or does not know."""
+    node: str | None = None
+    """Where it ran, if it had one node."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be asked, for people."""
+
+
+def of_files(paths: list[Path]) -> Patient:
+    """Return files as all that is known.
+
+    Raises:
+        FileNotFoundError: one of them is not there, or a directory holds no logs.
+    """
+    return Patient(logs_of_files(paths))
+
+
+def of_directory(path: Path) -> Patient:
+    """Return the job of a run directory, or else the logs in a directory."""
+    run = RunDirectory(path.resolve())
+    if not (run.events.is_dir() or run.job_file.is_file()):
+        return of_files([path])
+    return _of_run(run, None)
+
+
+def of_job(text: str | None) -> Patient:
+    """Return a job by its id or name; the last one that failed where none is named.
+
+    Of an array, its first task that failed.
+
+    Raises:
+        UnknownJobError: there is no such job, or it left nothing to read.
+        SlurmError: Slurm cannot be asked, and nothing else is known of the job.
+    """
+    from slurmkit.launch.chosen import choose
+
+    notes: list[str] = []
+    if text is None:
+        entry, failed = _last_failed(notes)
+        record: Record | None = failed
+        notes.append(f"job {entry.id} {entry.name}: the last one that failed")
+    else:
+        entry = choose(text)
+        record = _record(entry, notes)
+    id = record.id if record is not None and "_" in record.id and "[" not in record.id else entry.id
+    if id != entry.id:
+        place = str(Path(entry.directory).with_name(id)) if entry.directory else ""
+        entry = replace(entry, id=id, directory=place)
+    return replace(_patient(entry, record), notes=notes)
+
+
+def _patient(entry: Entry, record: Record | None) -> Patient:
+    run = RunDirectory(Path(entry.directory)) if entry.directory else None
+    if run is not None and (run.path.is_dir() or run.output.is_file()):
+        return replace(_of_run(run, record), name=entry.name or (record.name if record else ""))
+    from slurmkit.check.doctor.foreign import logs_of_job
+
+    logs = logs_of_job(record.raw_id if record else entry.id, entry.id)
+    return Patient(logs, entry.id, entry.name or (record.name if record else ""), *_said(record))
+
+
+def _of_run(run: RunDirectory, record: Record | None) -> Patient:
+    state, node = _said(record)
+    nodes = {log.node for log in run.rank_logs()}
+    node = node or (nodes.pop() if len(nodes) == 1 else None)
+    return Patient(logs_of_run(run), run.path.name, run.path.parent.name, state, node)
+
+
+def _said(record: Record | None) -> tuple[str | None, str | None]:
+    if record is None:
+        return None, None
+    return record.state.name, record.node_list if record.nodes == 1 else None
+
+
+def _record(entry: Entry, notes: list[str]) -> Record | None:
+    """Return the record of a job, of an array that of its first task that failed."""
+    records = _records([entry], notes)
+    bad = [record for record in records if record.state.phase == "bad"]
+    return next(iter(bad or records), None)
+
+
+def _records(entries: list[Entry], notes: list[str]) -> list[Record]:
+    from slurmkit.launch.chosen import is_on_slurm
+    from slurmkit.launch.remains import records_of
+    from slurmkit.slurm.commands import SlurmError
+    from slurmkit.slurm.queue import find_records
+
+    ids = [entry.id for entry in entries if is_on_slurm(entry)]
+    found: list[Record] = []
+    try:
+        found = find_records(ids, each_task=True, patience=_PATIENCE) if ids else []
+    except SlurmError as error:
+        if not any(entry.directory for entry in entries):
+            raise
+        notes.append(f"Slurm was not asked: {str(error).partition(chr(10))[0]}")
+    told = {record.array_id for record in found}
+    left = (records_of(entry) for entry in entries if entry.array_id not in told)
+    return [*found, *(record for records in left for record in records)]
+
+
+def _last_failed(notes: list[str]) -> tuple[Entry, Record]:
+    from slurmkit.launch.registry import UnknownJobError, whole_jobs
+
+    known = whole_jobs()[-_LATELY:]
+    records = _records(known, notes) if known else []
+    for entry in reversed(known):
+        own = [one for one in records if one.array_id == entry.id and one.state.phase == "bad"]
+        if own:
+            return entry, own[0]
+    raise UnknownJobError(
+        f"none of the last {len(known)} jobs from here failed: name a job, a run directory, or "
+        "files with --log"
+        if known
+        else "no job was submitted from here yet: name one, such as 1234, or files with --log"
+    )

@@ -1,0 +1,122 @@
+"""What launchers say when ranks fail: torchrun's report (rank, host, exit code), srun's lines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from slurmkit.check.doctor.lines import read_line
+from slurmkit.check.doctor.stamps import Stamp, find_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_LAST = 512 << 10  # bytes of a file's end in which reports stand
+_WORDS = (b"exitcode", b"srun: error: ")
+_ROOT = re.compile(r"Root Cause \(first observed failure\)")
+_ITEM = re.compile(
+    r"^\s*time\s*: *(?P<time>\d{4}-\S+)\s*\n"
+    r"\s*host\s*: *(?P<host>\S+)\s*\n"
+    r"\s*rank\s*: *(?P<rank>\d+)(?: *\(local_rank: *\d+\))?\s*\n"
+    r"\s*exitcode\s*: *(?P<code>-?\d+)(?: *\(pid: *(?P<pid>\d+)\))?\s*\n"
+    r"(?:\s*error_file\s*: *(?P<file>\S+))?",
+    re.MULTILINE,
+)
+_OF_ONE = re.compile(
+    r"failed \(exitcode: *(?P<code>-?\d+)\) local_rank: *(?P<rank>\d+) \(pid: *(?P<pid>\d+)\)"
+)
+_SRUN = re.compile(r"srun: error: (?P<node>[^\s:]+): tasks? (?P<tasks>[\d,-]+): (?P<how>.+)")
+_TOLD_TO_END = re.compile(r"Terminated|Exited with exit code (?:0|143)\b|Killed")
+_ENDED_BY_ANOTHER = ("-15", "143")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A rank of which a launcher says that it failed."""
+
+    rank: int | None
+    node: str | None
+    code: str
+    stamp: Stamp | None = None
+    error_file: str | None = None
+    is_root: bool = False
+
+    @property
+    def by_another(self) -> bool:
+        """Tell whether it was only ended after another had failed."""
+        return self.code in _ENDED_BY_ANOTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """All that launchers say of a job."""
+
+    workers: tuple[Failed, ...] = ()
+    """Of torchrun."""
+    tasks: tuple[Failed, ...] = ()
+    """Of srun; a task is a rank only where no torchrun stands between."""
+    nodes: dict[int, str] = field(default_factory=dict)
+    """Of ranks."""
+
+    @property
+    def first(self) -> Failed | None:
+        """The rank that failed first, as far as launchers know."""
+        workers = [worker for worker in self.workers if not worker.by_another]
+        roots = [worker for worker in workers if worker.is_root] or workers
+        if roots:
+            return min(roots, key=lambda one: one.stamp.seconds if one.stamp else 0.0)
+        if self.workers:
+            return None
+        return next((task for task in self.tasks if not task.by_another), None)
+
+
+def read_reports(paths: Iterable[Path]) -> Reports:
+    """Read the ends of files."""
+    workers: list[Failed] = []
+    tasks: list[Failed] = []
+    for path in paths:
+        text = _plain(path)
+        workers += _workers(text)
+        tasks += _tasks(text)
+    nodes = {one.rank: one.node for one in workers if one.rank is not None and one.node}
+    if not workers:
+        nodes = {one.rank: one.node for one in tasks if one.rank is not None and one.node}
+    return Reports(tuple(workers), tuple(tasks), nodes)
+
+
+def _workers(text: str) -> list[Failed]:
+    roots = [match.end() for match in _ROOT.finditer(text)]
+    found = []
+    for match in _ITEM.finditer(text):
+        is_root = any(0 <= match.start() - root < 200 for root in roots)
+        file = match["file"] if match["file"] not in (None, "<N/A>") else None
+        stamp = find_stamp(match["time"])
+        found.append(Failed(int(match["rank"]), match["host"], match["code"], stamp, file, is_root))
+    if not found:  # the report is missing, or cut
+        return [Failed(None, None, match["code"]) for match in _OF_ONE.finditer(text)]
+    return found
+
+
+def _tasks(text: str) -> list[Failed]:
+    found = []
+    for match in _SRUN.finditer(text):
+        code = re.search(r"exit code (\d+)", match["how"])
+        how = "143" if _TOLD_TO_END.search(match["how"]) else code[1] if code else match["how"]
+        first = re.match(r"\d{1,6}", match["tasks"])
+        found.append(Failed(int(first[0]) if first else None, match["node"], how))
+    return found
+
+
+def _plain(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LAST))
+            raw = file.read()
+    except OSError:
+        return ""
+    if not any(word in raw for word in _WORDS):
+        return ""
+    return "\n".join(said.text for line in raw.split(b"\n") for said in read_line(line))

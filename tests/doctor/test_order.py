@@ -1,0 +1,211 @@
+"""The first cause and not the loudest: whole small logs, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slurmkit.check.doctor.diagnose import diagnose
+from slurmkit.check.doctor.event import Log
+from slurmkit.check.doctor.verdict import Diagnosis, Verdict
+
+Told = Callable[..., Diagnosis]
+
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+TRACEBACK = 'Traceback (most recent call last):\n  File "/home/u/train.py", line 7, in step'
+LIMIT = "slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-11-21T09:00:00 DUE TO TIME LIMIT ***"
+CANCELLED = "slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-11-21T09:00:00 ***"
+CHILD = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:"
+STEPS = "\n".join(f"step {number} loss {2 - number / 100:.3f} lr 1e-4" for number in range(20))
+REPORT = """\
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-21_08:05:30
+  host      : n2
+  rank      : 3 (local_rank: 1)
+  exitcode  : {code} (pid: 4711)
+  error_file: <N/A>"""
+
+
+def watchdog(rank: int, number: int = 7, second: int = 0) -> str:
+    return (
+        f"[E1121 08:15:{second:02}.5 ProcessGroupNCCL.cpp:616] [Rank {rank}] Watchdog caught "
+        f"collective operation timeout: WorkNCCL(SeqNum={number}, OpType=ALLREDUCE) ran for 600 s"
+    )
+
+
+def led(rank: int, text: str) -> str:
+    """Write a text as rank's lines of the whole job's output."""
+    return "\n".join(f"[rank{rank}]: {line}" for line in text.splitlines())
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    def diagnosed(*lines: str, state: str | None = None) -> Diagnosis:
+        path = tmp_path / "slurm-12.out"
+        path.write_text("\n".join(lines) + "\n")
+        return diagnose([Log(path)], state=state)
+
+    return diagnosed
+
+
+def verdict(found: Diagnosis) -> Verdict:
+    assert found.verdict is not None
+    return found.verdict
+
+
+def test_memory_of_one_rank_and_not_the_others_that_lost_it(told: Told) -> None:
+    lost = "RuntimeError: [../third_party/gloo/pair.cc:553] Connection closed by peer [10.0.0.2]"
+    found = told(STEPS, led(0, lost), led(2, lost), led(3, f"{TRACEBACK}\n{OOM}"), CHILD)
+    assert (verdict(found).code, verdict(found).rank) == ("D27", 3)
+    assert verdict(found).confidence == "high"
+    assert [line.text for line in verdict(found).lines] == [
+        f"[rank3]: {OOM}",
+        'File "/home/u/train.py", line 7, in step',
+    ]
+
+
+def test_the_earlier_exception_by_the_times_in_the_lines(told: Told) -> None:
+    late = "2026-11-21 08:15:40,000 ERROR [rank0]: ValueError: too late"
+    early = "2026-11-21 08:15:31,000 ERROR [rank5]: KeyError: 'train'"
+    found = verdict(told(late, early, CHILD))
+    assert (found.code, found.rank, found.time) == ("D50", 5, "2026-11-21 08:15:31")
+
+
+def test_of_files_without_times_that_of_the_rank_that_torchrun_names(tmp_path: Path) -> None:
+    logs = [Log(tmp_path / "slurm-12.out")]
+    logs[0].path.write_text(f"{STEPS}\n{CHILD}\n{REPORT.format(code=1)}\n")
+    for rank, words in ((0, "ValueError: lost"), (3, "KeyError: 'x'")):
+        logs.append(Log(tmp_path / f"n.rank{rank}.log", rank))
+        logs[-1].path.write_text(f"{TRACEBACK}\n{words}\n")
+    found = verdict(diagnose(logs))
+    assert (found.rank, found.node, found.evidence) == (3, "n2", "KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "missing"),
+    [((0, 1, 3), 2), ((0, 1, 2, 3), 3)],
+    ids=["the one that is silent", "the one at an earlier collective"],
+)
+def test_of_ranks_that_time_out_the_one_they_wait_for(
+    told: Told, waiting: tuple[int, ...], missing: int
+) -> None:
+    lines = [watchdog(rank, 6 if rank == 3 and len(waiting) == 4 else 7) for rank in waiting]
+    found = verdict(told(STEPS, *lines, CHILD))
+    assert (found.code, found.rank) == ("D20", missing)
+
+
+def test_an_exception_before_a_time_out_is_why_the_others_waited(told: Told) -> None:
+    raised = "2026-11-21 08:05:00,000 [rank2]: KeyError: 'train'"
+    found = verdict(told(raised, *map(watchdog, (0, 1, 3)), CHILD))
+    assert (found.code, found.rank) == ("D50", 2)
+
+
+@pytest.mark.parametrize(("code", "expected"), [(-11, "D49"), (-9, "D23")])
+def test_a_rank_that_was_killed_is_why_the_others_waited(
+    told: Told, code: int, expected: str
+) -> None:
+    found = verdict(told(*map(watchdog, (0, 1, 2)), CHILD, REPORT.format(code=code)))
+    assert (found.code, found.rank, found.node) == (expected, 3, "n2")
+
+
+def test_an_abort_is_what_the_watchdog_does(told: Told) -> None:
+    assert verdict(told(watchdog(0), watchdog(1), CHILD, REPORT.format(code=-6))).code == "D20"
+
+
+def test_the_kernel_s_word_on_memory_before_all_else(told: Told) -> None:
+    killed = "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0. Some of the step tasks"
+    found = told(f"{TRACEBACK}\nRuntimeError: x", CHILD, REPORT.format(code=-9), killed)
+    assert verdict(found).code == "D22"
+
+
+def test_the_time_limit_of_a_job_that_trained(told: Told) -> None:
+    caught = f"{TRACEBACK}\nKeyError: 'acc'"
+    found = told(STEPS, caught, STEPS.replace("step", "step 1"), LIMIT)
+    assert [one.code for one in found.findings] == ["D30"]
+    assert verdict(found).node == "n1"
+
+
+def test_the_time_limit_of_a_job_that_was_dead_long_before(told: Told) -> None:
+    dead = [led(1, f"{TRACEBACK}\nKeyError: 'train'"), CHILD, REPORT.format(code=1)]
+    codes = [one.code for one in told(STEPS, *dead, LIMIT).findings]
+    assert codes == ["D50", "D30"]
+
+
+def test_a_job_that_was_cancelled_and_one_that_had_failed_before(told: Told) -> None:
+    terminated = "srun: error: n1: task 0: Terminated"
+    assert verdict(told(STEPS, CANCELLED, terminated)).code == "D31"
+    assert verdict(told(STEPS, f"{TRACEBACK}\n{OOM}", CANCELLED, terminated)).code == "D27"
+    failed = "srun: error: n2: task 5: Exited with exit code 255"
+    assert verdict(told(STEPS, failed, CANCELLED, terminated)).code == "unknown"
+    assert verdict(told(STEPS, failed.replace("255", "143"), CANCELLED, terminated)).code == "D31"
+
+
+def test_nothing_but_consequences_is_unknown_with_the_last_sane_lines(told: Told) -> None:
+    found = verdict(
+        told("loading data", STEPS, CHILD, "srun: error: n1: task 0: Exited with exit code 1")
+    )
+    assert (found.code, found.confidence) == ("unknown", "low")
+    assert found.lines[-1].text.startswith("step 19 loss")
+
+
+def test_a_log_without_any_failure_has_no_findings(told: Told) -> None:
+    healthy = (
+        "[W socket.cpp:464] [c10d] The hostname of the client socket cannot be retrieved. err=-3"
+    )
+    assert told(healthy, STEPS, "srun: Step created for StepId=12.1").findings == ()
+
+
+def test_the_last_attempt_counts(told: Told) -> None:
+    meet = "slurmkit: 2 x 2 processes meet at n1:17001; files in /runs/x/12"
+    found = told(meet, f"{TRACEBACK}\n{OOM}", CHILD, meet, f"{TRACEBACK}\nKeyError: 'x'", CHILD)
+    assert [one.code for one in found.findings] == ["D50"]
+    assert told(meet, f"{TRACEBACK}\n{OOM}", CHILD, meet, STEPS).findings == ()
+
+
+def test_a_job_that_was_preempted_and_went_on_has_not_died_of_it(told: Told) -> None:
+    preempted = LIMIT.replace("TIME LIMIT", "PREEMPTION")
+    assert verdict(told(STEPS, preempted)).code == "D32"
+    again = STEPS.replace("step", "step 1")
+    assert verdict(told(STEPS, preempted, again, LIMIT)).code == "D30"
+
+
+def test_a_step_that_waited_and_was_created(told: Told) -> None:
+    waits = "srun: Job 12 step creation temporarily disabled, retrying (Requested nodes are busy)"
+    assert verdict(told(waits)).code == "D33"
+    assert told(waits, "srun: Step created for job 12", STEPS).findings == ()
+
+
+def test_slurm_s_state_where_no_line_says_it(told: Told) -> None:
+    for state, code in {"TIMEOUT": "D30", "OUT_OF_MEMORY": "D22", "NODE_FAIL": "D32"}.items():
+        assert verdict(told(STEPS, state=state)).code == code
+    assert verdict(told(STEPS, CANCELLED, state="CANCELLED")).lines[0].line == 21
+    assert verdict(told(STEPS, state="FAILED")).code == "unknown"
+    assert told(STEPS, state="COMPLETED").findings == ()
+
+
+def test_too_few_processes_of_which_no_line_complains(told: Told) -> None:
+    member = "Initializing distributed: GLOBAL_RANK: {}, MEMBER: {}/4"
+    came = [member.format(rank, rank + 1) for rank in range(4)]
+    assert verdict(told(*came[:2], CANCELLED)).code == "D02"
+    assert told(*came, STEPS).findings == ()
+
+
+def test_warnings_are_causes_only_where_nothing_else_is(told: Told) -> None:
+    warned = "[W socket.cpp:436] [c10d] failed to bind to [::]:29500 (errno: 98 - Address in use)."
+    doubled = (
+        "n1:1:2 [0] NCCL WARN Duplicate GPU detected : rank 0 and rank 4 both on CUDA device 1"
+    )
+    assert verdict(told(warned, CHILD)).code == "D04"
+    assert verdict(told(warned, doubled, CHILD)).code == "D10"
+
+
+def test_what_a_person_wrote_beside_the_output_counts_less(told: Told) -> None:
+    prose = "I have seen CUDA out of memory with other models, but this is new:"
+    found = verdict(told(prose, "```", f"{TRACEBACK}\nKeyError: 'x'", "```", "Any idea?"))
+    assert found.code == "D50"
+    for pasted in ("step 1", CHILD):
+        found = verdict(told(prose, "```", pasted, "```"))
+        assert (found.code, found.confidence) == ("D27", "medium")
