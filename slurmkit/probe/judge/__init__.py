@@ -1,0 +1,1 @@
+"""What the facts mean: pure functions from what all nodes have said to cells and findings."""

@@ -1,0 +1,111 @@
+"""Data and programs: there, and the same on all nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..facts import Facts
+from . import odd
+from .common import several, size, usable
+from .finding import Column, Finding
+
+
+def data(facts: Facts) -> Column:
+    """Judge whether data paths hold the same everywhere."""
+    column = Column("data")
+    totals: dict[int, list[int]] = {}
+    for at, path in enumerate(facts.settings.data):
+        check = f"data {at}"
+        there: dict[int, Any] = {}
+        missing = {
+            n: said["error"] for n, said in facts.of(check).items() if set(said) == {"error"}
+        }
+        for node, why in missing.items():
+            somewhere = len(missing) < len(facts.of(check))
+            fix = "copy or mount it there" if somewhere else "correct the path, or make it readable"
+            finding = Finding("data-missing", node, f"cannot read {path}", fix, str(why),
+                              blame=(node,) if somewhere else ())  # fmt: skip
+            column.add(finding, "missing")
+        there = {
+            node: said for node, said in usable(facts, Column("data"), check).items()
+            if node not in missing
+        }  # fmt: skip
+        _hanging(facts, column, check, path)
+        _compare(facts, column, path, there)
+        for node, said in there.items():
+            totals.setdefault(node, []).append(said["bytes"])
+            if said["late"]:
+                what = f"{path} was not read in time; what was read is compared with nothing"
+                fix = "give preflight.timeout more seconds, or name fewer files"
+                column.add(Finding("data-late", node, what, fix, "", "warning"), "late")
+    for node, counts in totals.items():
+        column.fine(node, size(sum(counts)))
+    return column
+
+
+def _hanging(facts: Facts, column: Column, check: str, path: str) -> None:
+    for node, said in facts.of(check).items():
+        if set(said) == {"timeout"}:
+            what = f"{path} gives no answer in {said['timeout']:.3g} s"
+            fix = "its file system hangs there (mount, nfsstat), or is very slow"
+            blame = (node,) if len(facts.of(check)) > 1 else ()
+            column.add(Finding("no-answer", node, what, fix, blame=blame), "hangs")
+
+
+def _compare(facts: Facts, column: Column, path: str, there: dict[int, Any]) -> None:
+    have: dict[int, tuple[Any, ...]] = {
+        node: (said["files"], said["bytes"], said["listing"], said["sums"])
+        for node, said in there.items()
+        if not said["late"]
+    }
+    if not have:
+        return
+    usual, others = odd.ones(have)
+    first = next(node for node, value in have.items() if value == usual)
+    for node, (files, count, *_) in others.items():
+        what = f"{path} differs from that of {facts.name(first)}"
+        fix = f"copy it anew, for example: rsync -a --checksum {facts.name(first)}:{path} {path}"
+        counts = f"{files} files, {count} bytes; on {facts.name(first)} {usual[0]} and {usual[1]}"
+        names = _differing(facts, path, first, node)
+        evidence = f"{counts}: {several(names)}" if names else counts
+        finding = Finding("data-differs", node, what, fix, evidence, blame=odd.blamed(have, node))
+        column.add(finding, "differs")
+
+
+def _differing(facts: Facts, path: str, first: int, node: int) -> list[str]:
+    """Return what differs: files, as far as both have been asked."""
+    sums = facts.checksums.get(path, {})
+    if first not in sums or node not in sums:
+        return []
+    here, there = sums[first], sums[node]
+    every = sorted(set(here) | set(there))
+    words = []
+    for name in every:
+        if here.get(name) != there.get(name):
+            how = " (missing)" if name not in there else " (too much)" if name not in here else ""
+            words.append((name or path) + how)
+    return words
+
+
+def entrypoint(facts: Facts) -> Column:
+    """Judge whether the program's imports are there."""
+    column = Column("entrypoint")
+    said = usable(facts, column, "entrypoint", grave=False)
+    failing = [node for node, found in said.items() if "missing" in found]
+    for node, found in said.items():
+        if "missing" in found:
+            fix = "install it in the job's environment, or correct entrypoint or PYTHONPATH"
+            if len(failing) < len(said):
+                fix = "the environment differs there: install the same everywhere"
+            blame = (node,) if 2 * len(failing) < len(said) or len(failing) == 1 < len(said) else ()
+            what = "the program's imports fail"
+            column.add(
+                Finding("import-fails", node, what, fix, found["missing"], blame=blame), "fails"
+            )
+        elif "timeout" in found:
+            what = f"the program's imports take longer than {found['timeout']:.3g} s"
+            fix = "a slow file system under the environment, or an import that wants the network"
+            column.add(Finding("import-slow", node, what, fix, "", "warning"), "slow")
+        else:
+            column.fine(node)
+    return column

@@ -1,0 +1,124 @@
+"""Whether the program's imports are there: what it imports at its top, without running it.
+
+Importing the program itself would start it, where it has no `if __name__ == "__main__"`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_IMPORTER = """
+import importlib, json, os, sys
+directory, imports = json.loads(sys.argv[1])
+sys.path[0] = directory
+for module, names in imports:
+    try:
+        found = importlib.import_module(module)
+        for name in names:
+            if not hasattr(found, name):
+                importlib.import_module(module + "." + name)
+    except BaseException as error:
+        print("@failed " + json.dumps([module, type(error).__name__, str(error)[:500]]), flush=True)
+        os._exit(1)
+print("@fine", flush=True)
+os._exit(0)
+"""
+
+
+def look(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return `fine`, or what is missing."""
+    command = entry.get("command")
+    if command:
+        found = shutil.which(os.path.expanduser(command[0]))  # noqa: PTH111
+        return {"fine": found} if found else {"missing": f"no program {command[0]}"}
+    try:
+        source, directory, package = find(entry)
+    except (ImportError, OSError, ValueError) as error:
+        return {"missing": str(error)}
+    try:
+        tree = ast.parse(source.read_bytes(), str(source))
+    except (SyntaxError, ValueError) as error:
+        return {"missing": f"{source} is no Python {sys.version_info[0]}.{sys.version_info[1]}: "
+                           f"{error}"}  # fmt: skip
+    except OSError as error:
+        return {"missing": f"{source}: {error.strerror}"}
+    return run(directory, list(imports(tree, package)), seconds)
+
+
+def find(entry: dict[str, Any]) -> tuple[Path, str, str]:
+    """Return the program's file, the directory that leads its sys.path, and its package."""
+    if entry.get("script"):
+        path = Path(str(entry["script"])).expanduser()
+        if not path.is_file():
+            raise OSError(f"no file {path.absolute()}")
+        return path, str(path.absolute().parent), ""
+    name = str(entry["module"])
+    if os.getcwd() not in sys.path:  # noqa: PTH109  where `python -m` looks first
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+            name = f"{name}.__main__"
+    except Exception as error:
+        raise ImportError(f"{name}: {type(error).__name__}: {error}") from None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        raise ImportError(f"no module {name}")
+    return Path(spec.origin), os.getcwd(), name.rpartition(".")[0]  # noqa: PTH109
+
+
+def imports(tree: ast.Module, package: str) -> Iterator[tuple[str, list[str]]]:
+    """Give what stands at a program's top level: modules, and names that it wants of them."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, []
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            names = [alias.name for alias in node.names if alias.name != "*"]
+            module = absolute(node, package)
+            if module:
+                yield module, names
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str | None:
+    """Return the full name of what is imported from, also of `from . import x`."""
+    if not node.level:
+        return node.module
+    parts = package.split(".") if package else []
+    above = parts[: len(parts) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])]) or None
+
+
+def run(directory: str, wanted: list[tuple[str, list[str]]], seconds: float) -> dict[str, Any]:
+    """Import them in a process of its own."""
+    import json
+
+    words = [sys.executable, "-c", _IMPORTER, json.dumps([directory, wanted])]
+    try:
+        ran = subprocess.run(
+            words,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        return {"timeout": seconds}
+    said = ran.stdout.decode(errors="replace").splitlines()
+    for line in said:
+        if line.startswith("@failed "):
+            module, kind, text = json.loads(line[len("@failed ") :])
+            return {"missing": f"import {module}: {kind}: {text}"}
+    if "@fine" in said:
+        return {"fine": f"{len(wanted)} imports"}
+    errors = ran.stderr.decode(errors="replace").strip().splitlines()
+    how = f"signal {-ran.returncode}" if ran.returncode < 0 else f"exit code {ran.returncode}"
+    return {"missing": "; ".join(["its imports end Python", how, *errors[-1:]])}

@@ -1,0 +1,131 @@
+"""Real probes of pretend nodes on this machine, and what is wrong between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmkit.probe.report import Report
+from tests.preflight.nodes import NODE, found, run_here
+
+PORT = 21863
+
+
+def test_three_sound_nodes(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_text("same")
+    report = run_here(
+        3, "hosts", "network", "versions", "data", "storage", "entrypoint",
+        data=[str(tmp_path / "data")], storage=[str(tmp_path / "new" / "run")], interface="lo",
+        entrypoint={"script": __file__}, master_port=PORT,
+    )  # fmt: skip
+    assert report.code == 0, report.lines()
+    assert report.lines()[-1].startswith("preflight: 3 nodes are fine")
+    checks = [column.check for column in report.columns]
+    assert checks == [
+        "answers", "names", "clock", "interface", "port", "links", "versions", "data", "storage",
+        "entrypoint",
+    ]  # fmt: skip
+    assert [len(column.cells) for column in report.columns] == [0] + 9 * [3]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(3, marks=pytest.mark.proof)])
+def test_ranks_come_together(count: int) -> None:
+    report = run_here(count, "ranks", processes_per_node=2, master_port=PORT + count)
+    assert report.code == 0, report.lines()
+    assert all(cell.text.endswith("it/s") for cell in report.columns[1].cells.values())
+
+
+def test_the_masters_port_is_taken() -> None:
+    with socket.create_server(("", PORT + 7)):
+        report = run_here(2, "network", master_port=PORT + 7)
+    assert found(report) == [("master-port-taken", "n0")]
+    assert "Address already in use" in "\n".join(report.lines())
+    assert report.exclude == ()
+
+
+def test_data_that_differ_are_named(tmp_path: Path) -> None:
+    for name, text in (("0", "right"), ("1", "right"), ("2", "wrong")):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "sub" / "file").write_text(text)
+        (tmp_path / name / "same").write_text("same")
+        os.mkfifo(tmp_path / name / "pipe")  # which nobody writes to
+
+    def command(number: int) -> list[str]:
+        return [*NODE, str(number), "--path", "DATA", str(tmp_path / str(number))]
+
+    report = run_here(3, "data", command=command, data=["DATA"])
+    assert found(report) == [("data-differs", "n2")]
+    text = "\n".join(report.lines())
+    assert "sub/file" in text
+    assert "same" not in text.replace("the same", "")
+    assert text.endswith("--exclude=n2")
+
+
+@pytest.mark.proof
+def test_nodes_that_hang_die_or_never_were_cost_their_time_only(tmp_path: Path) -> None:
+    say = "import sys; print('no module named envs', file=sys.stderr); sys.exit(3)"
+    kinds = ([*NODE, "0"], ["sleep", "60"], [sys.executable, "-c", say], [*NODE, "3"])
+    started = time.monotonic()
+    report = run_here(4, "hosts", "network", command=kinds.__getitem__, timeout=8)
+    assert time.monotonic() - started < 15
+    assert found(report) == [("no-answer", "n1"), ("no-answer", "n2")]
+    text = "\n".join(report.lines())
+    assert "no answer in 4 s" in text
+    assert "its probe ended: no module named envs; exit code 3" in text
+    assert report.exclude == ("n1", "n2")
+    links = next(column for column in report.columns if column.check == "links")
+    assert sorted(links.cells) == [0, 3]
+
+
+def test_a_node_that_hangs_is_named() -> None:
+    kinds = ([*NODE, "0"], ["sleep", "60"])
+    report = run_here(2, "versions", command=kinds.__getitem__, timeout=5)
+    assert found(report) == [("no-answer", "n1")]
+    assert "no answer in 2.5 s" in "\n".join(report.lines())
+    assert report.exclude == ("n1",)
+
+
+def test_the_imports_of_a_program_without_running_it(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    ran = tmp_path / "ran"
+    text = f"import json\nfrom os import path, nothing_such\nopen({str(ran)!r}, 'w').close()\n"
+    program.write_text(text)
+    report = run_here(2, "entrypoint", entrypoint={"script": str(program)})
+    assert found(report) == [("import-fails", "n0"), ("import-fails", "n1")]
+    assert "import os: ModuleNotFoundError: No module named 'os.nothing_such'" in "\n".join(
+        report.lines()
+    )
+    assert not ran.exists()
+    assert report.exclude == ()  # it is nobody's in particular
+
+
+def coordinate(settings: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "slurmkit.probe", "coordinate", "--nodes=a"]
+    return subprocess.run(
+        [*command, f"--settings={settings}", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_coordinators_command(tmp_path: Path) -> None:
+    step = tmp_path / "step.sh"
+    step.write_text(f"exec {sys.executable} -m slurmkit.probe node --node 0\n")
+    settings, out = tmp_path / "settings.json", tmp_path / "out.json"
+    settings.write_text('{"checks": ["versions"]}')
+    ran = coordinate(settings, f"--output={out}", "--", "bash", step)
+    assert ran.returncode == 0, ran.stderr
+    report = Report.from_json(json.loads(out.read_text()))
+    assert "\n".join(report.lines()) + "\n" == ran.stdout
+    assert not ran.stderr
+    settings.write_text('{"checks": ["gpu"]}')
+    ran = coordinate(settings, "--", "true")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("slurmkit preflight: no checks 'gpu'; there are hosts, network")
