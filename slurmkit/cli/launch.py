@@ -129,9 +129,28 @@ def _refused(ssh: Ssh, plan: Plan, output: Output, checks: bool) -> str | None:
     if not has_errors(findings):
         meet = "meets" if len(plan.hosts) == 1 else "meet"
         output.say(f"checks passed: {_hosts(plan)} {meet} at {plan.master}:{plan.port}")
-        return None
+        return _unfit(ssh, plan, output) if plan.spec.preflight else None
     output.say("not started; --no-checks starts in spite of it")
     return f"{findings[0].place} ({findings[0].what})"
+
+
+def _unfit(ssh: Ssh, plan: Plan, output: Output) -> str | None:
+    """Run the checks of the job's `preflight`; return why it is not started."""
+    from slurmkit.check.preflight.by_ssh import check_over_ssh
+    from slurmkit.launch.ssh_job import note
+
+    report = check_over_ssh(ssh, plan)
+    for line in filter(None, report.lines()):
+        output.say(line)
+    note(plan.run, "preflight", file="batch.jsonl", code=report.code)
+    if report.code == 0 or (plan.spec.preflight and plan.spec.preflight.on_failure == "warn"):
+        return None
+    output.say("not started; preflight.on_failure: warn, or --no-checks, starts in spite of it")
+    note(plan.run, "ended", file="batch.jsonl", code=1)
+    reason = f"preflight: {report.summary}"
+    status = json.dumps({"state": "failed", "reason": reason})
+    (plan.run.path / "status.json").write_text(status + "\n", encoding="utf-8")
+    return reason
 
 
 def _check(ssh: Ssh, plan: Plan) -> list[Finding]:

@@ -34,6 +34,8 @@ def write_scripts(
     names = [host.name for host in chosen]
     scripts = render_hosts(spec, names, master=master_addr)
     warn([*warnings(spec, slurm=False), *left_out(spec)])
+    if spec.preflight:
+        warn(["preflight: not in scripts that are started by hand; see slurmkit preflight --hosts"])
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in scripts.items():

@@ -129,6 +129,36 @@ def probe_script(spec: JobSpec, program: str, words: Sequence[str], directory: s
     )
 
 
+def preflight_scripts(
+    spec: JobSpec, addresses: Sequence[str], master: str, job_id: int, directory: str
+) -> list[str]:
+    """Return the bash that starts the probe of each node, which then reads standard input.
+
+    Args:
+        spec: the job, which asks for checks.
+        addresses: of the nodes, in the order of their numbers.
+        master: where the processes meet.
+        job_id: names the run directory, and gives the port.
+        directory: where to start, as a word of bash.
+    """
+    known = {
+        **context(spec, None),
+        "passed": [],
+        "node": _NAMES,
+        "on_hosts": True,
+        "directory": directory,
+        "job_id": job_id,
+        "master": quoting.word(master),
+        "port": port_of(spec, job_id),
+        "cpus_per_node": spec.resources.cpus_per_node,
+    }
+    form = template("hosts/preflight.sh.j2")
+    return [
+        form.render(**known, rank=rank, address=quoting.word(address))
+        for rank, address in enumerate(addresses)
+    ]
+
+
 def file_name(rank: int) -> str:
     """Return the name of a node's script."""
     return f"launch_node{rank}.sh"

@@ -13,27 +13,30 @@ from slurmkit.spec.errors import Place, Problem, SpecError
 from slurmkit.spec.sweep import count_points
 
 if TYPE_CHECKING:
+    from slurmkit.render.preflight import Preflight
     from slurmkit.render.sweep import Sweep
     from slurmkit.spec.model import JobSpec
 
 LONGEST_SCRIPT = 4 * 2**20  # what Slurm takes: max_script_size, by default
 
 
-def render(spec: JobSpec, *, job_file: JobSpec | None = None) -> str:
+def render(spec: JobSpec, *, job_file: JobSpec | None = None, checks_only: bool = False) -> str:
     """Return the sbatch script of a job. Pure: the same job and template give the same bytes.
 
     Args:
         spec: the job.
         job_file: the job that the run directory keeps, where `spec` was made from another one.
+        checks_only: whether the script ends behind the preflight checks.
 
     Raises:
         SpecError: the job asks for what this version cannot render, or its template is wrong.
     """
+    known = context(spec, job_file) | {"checks_only": checks_only}
     if spec.template is None:
-        return _checked(job_template().render(context(spec, job_file)), spec)
+        return _checked(job_template().render(known), spec)
     from slurmkit.render.user_template import render_user_template
 
-    return _checked(render_user_template(spec, spec.template, context(spec, job_file)), spec)
+    return _checked(render_user_template(spec, spec.template, known), spec)
 
 
 def context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
@@ -83,6 +86,7 @@ def context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
         "port": spec.launcher.port,
         "join_timeout": spec.launcher.join_timeout,
         "ports": spec.site.port_range,
+        "preflight": _preflight(spec, on_node),
         "requeue": spec.requeue,
         "watched": requeue is not None,
         "signal_workers": requeue is not None and "time_limit" in requeue.when,
@@ -131,6 +135,14 @@ def _sweep(spec: JobSpec) -> Sweep | None:
     from slurmkit.render.sweep import sweep
 
     return sweep(spec)
+
+
+def _preflight(spec: JobSpec, on_node: list[tuple[str, str | None]]) -> Preflight | None:
+    if spec.preflight is None:
+        return None
+    from slurmkit.render.preflight import preflight
+
+    return preflight(spec, on_node)
 
 
 def _job_yaml(spec: JobSpec) -> entrypoint.Document:

@@ -101,6 +101,8 @@ def _path(item: dict[str, Any], data: Any) -> Path:
         return tuple(item["loc"])
     path: list[str | int] = []
     for part in item["loc"]:
+        if path == ["preflight"] and part == "checks" and _is_list(data):
+            continue  # the short form: the list itself
         known = data if isinstance(data, Mapping) else range(len(data) if _is_list(data) else 0)
         if part not in known:
             break

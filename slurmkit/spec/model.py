@@ -28,6 +28,7 @@ from slurmkit.spec.fields import (
 )
 from slurmkit.spec.part import MOST, Count, Part
 from slurmkit.spec.plain import Config, Plain
+from slurmkit.spec.preflight import PreflightField
 
 if TYPE_CHECKING:
     from slurmkit.api import Job
@@ -215,7 +216,6 @@ class Site(Part):
     )
 
 
-Preflight = Literal["hosts", "network", "versions", "gpus", "data"]
 Via = Literal["sbatch", "submitit", "ssh", "simulate"]
 """What runs a job."""
 Dependency = Literal["after", "afterany", "afternotok", "afterok", "aftercorr", "afterburstbuffer"]
@@ -242,9 +242,7 @@ class JobSpec(Part):
     container: Container | None = Field(None, description="Container to run in.")
     entrypoint: Entrypoint = Field(description="The program to run.")
     requeue: Requeue | None = Field(None, description="When the job comes back by itself.")
-    preflight: list[Preflight] = Field(
-        [], description="Checks to run before the launch; not in this version."
-    )
+    preflight: PreflightField = Field(None, description="Checks of the nodes before the launch.")
     sweep: dict[Line, Annotated[list[Plain], Field(min_length=1)]] = Field(
         {},
         description="Dotted paths and the values to try. Every combination is a task of one job "

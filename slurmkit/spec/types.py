@@ -11,6 +11,7 @@ from typing import Any
 from slurmkit.spec.document import Scalar
 from slurmkit.spec.errors import Path, Place, dotted, nearest
 from slurmkit.spec.model import JobSpec
+from slurmkit.spec.preflight import CHECKS
 from slurmkit.spec.shape import ANYTHING, model_shape, to_data
 
 _EXPECTED = {
@@ -86,6 +87,8 @@ def _mapping(value: object, path: Path) -> str:
         return f"write `entrypoint: {{script: {script}}}`"
     if path == ("requeue",):
         return "leave requeue out" if value is False or value == "no" else "write `requeue: {}`"
+    if path == ("preflight",):
+        return _preflight(value)
     if path == ("launcher",) and value in ("torchrun", "srun", "accelerate"):
         return f"write `launcher: {{kind: {value}}}`"
     if path == ("entrypoint", "config") and isinstance(value, str):
@@ -99,6 +102,12 @@ def _mapping(value: object, path: Path) -> str:
         first = next(iter(shape.fields))
         fix = f"write its fields under `{dotted(path)}:`, indented, such as `{first}:`"
     return f"{fix}, or leave the key out" if value is None else fix
+
+
+def _preflight(value: object) -> str:
+    if value is False or value == "no":
+        return "leave preflight out"
+    return f"write `preflight: [{value}]`" if value in CHECKS else "write `preflight: {}`"
 
 
 def _number(kind: str, value: object, expected: str) -> str:

@@ -22,19 +22,22 @@ _MOST_TASKS = 1001
 """Of an array, unless the site says otherwise: MaxArraySize in man slurm.conf."""
 
 
-def warnings(spec: JobSpec, *, paths: bool = True, slurm: bool = True) -> list[str]:
+def warnings(
+    spec: JobSpec, *, paths: bool = True, slurm: bool = True, coded: bool = True
+) -> list[str]:
     """Return one line for each thing that a careful colleague would ask about.
 
     Args:
         spec: the job.
         paths: whether to name paths that do not exist on this machine.
         slurm: whether Slurm runs the job, not `slurmkit launch`.
+        coded: whether to name what a rule of lint finds as well, which `validate` tells itself.
     """
     found = [
         f"environment.variables.{name} looks like a secret and would stand in the script: "
         f"write `pass: [{name}]` under environment instead"
         for name, value in spec.environment.variables.items()
-        if _tells_a_secret(name, value)
+        if coded and tells_a_secret(name, value)
     ]
     if paths:
         found += [
@@ -61,7 +64,7 @@ def warnings(spec: JobSpec, *, paths: bool = True, slurm: bool = True) -> list[s
         found.append(
             f"resources.cpus_per_node: {cpus} CPUs for {spec.processes_per_node} processes a node"
         )
-    if slurm and cpus is None and resources.gpus_per_node and not resources.exclusive:
+    if coded and slurm and cpus is None and resources.gpus_per_node and not resources.exclusive:
         found.append("resources.cpus_per_node is not set: many sites then give one CPU a node")
     command = spec.entrypoint.command or []
     if len(command) == 1 and " " in command[0].strip():
@@ -78,10 +81,10 @@ def warnings(spec: JobSpec, *, paths: bool = True, slurm: bool = True) -> list[s
             f"name: Lightning takes a job named {spec.name} for no Slurm job: choose another"
         )
     found += _of_program(spec)
+    if _names_no_data(spec):
+        found.append("preflight.checks: has data, but preflight.data names none to compare")
     if spec.sweep:
         found += _of_sweep(spec)
-    if spec.preflight:
-        found.append("preflight: this version of slurmkit does not run preflight checks")
     return found
 
 
@@ -93,12 +96,20 @@ def _of_program(spec: JobSpec) -> Iterator[str]:
             yield f"entrypoint.config.{field}: {text}"
 
 
+def _names_no_data(spec: JobSpec) -> bool:
+    """Tell whether data are to be checked, by a word of the user's, and there are none."""
+    asked = spec.preflight
+    if asked is None or "checks" not in asked.model_fields_set or "data" not in asked.checks:
+        return False
+    return not asked.data and not getattr(program_config(spec), "paths", dict)()
+
+
 def _of_sweep(spec: JobSpec) -> Iterator[str]:
     """Find secrets among swept values, and arrays that Slurm does not take as it is delivered."""
     from slurmkit.spec.sweep import axes, count_points
 
     for axis in axes(spec):
-        if axis.kind == "variable" and any(_tells_a_secret(axis.path[2], v) for v in axis.values):
+        if axis.kind == "variable" and any(tells_a_secret(axis.path[2], v) for v in axis.values):
             yield f"sweep.{axis.field} looks like a secret and would stand in the script"
     if (count := count_points(spec)) > _MOST_TASKS:
         yield (
@@ -145,6 +156,7 @@ def missing_paths(spec: JobSpec) -> list[tuple[str, Path]]:
     return found
 
 
-def _tells_a_secret(name: str, value: str) -> bool:
+def tells_a_secret(name: str, value: str) -> bool:
+    """Tell whether a variable looks like a secret that is written out."""
     written = [(literal or default or "") for literal, _, default in references(value)]
     return (secret_name(name) and any(written)) or any(map(secret_value, written))

@@ -17,6 +17,7 @@ JOBS = sorted(GOLDEN.glob("*.yaml"))
 @pytest.mark.parametrize("job", JOBS, ids=lambda path: path.stem)
 def test_script_is_the_recorded_one(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmkit.render.script.__version__", "VERSION")
+    monkeypatch.setattr("slurmkit.render.preflight.packed", lambda: "PACKED==\n")
     monkeypatch.setenv("SLURMKIT_PROFILE", "none")
     script = slurmkit.render(slurmkit.load(job))
     record = job.with_suffix(".sbatch")

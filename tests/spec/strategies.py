@@ -129,6 +129,17 @@ SITE = _some(
     port_range=st.just([15000, 16000]),
     price_per_gpu_hour=_maybe(st.floats(0, 100)),
 )
+_CHECKS = st.lists(st.sampled_from(["hosts", "gpus", "data"]), min_size=1, max_size=3)
+PREFLIGHT = st.one_of(
+    _CHECKS,
+    _some(
+        checks=_CHECKS,
+        data=st.lists(PATH, max_size=2),
+        free_space=st.sampled_from(["0", "500G"]),
+        timeout=st.integers(1, 900),
+        on_failure=st.sampled_from(["stop", "warn"]),
+    ),
+)
 _PLAIN_JOBS = st.fixed_dictionaries(
     {
         "name": WORD,
@@ -142,7 +153,7 @@ _PLAIN_JOBS = st.fixed_dictionaries(
         "launcher": LAUNCHER,
         "container": _maybe(CONTAINER),
         "requeue": _maybe(REQUEUE),
-        "preflight": st.lists(st.sampled_from(["hosts", "gpus"]), max_size=2),
+        "preflight": _maybe(PREFLIGHT),
         "depends_on": _some(afterok=st.just(["1234", "5_6"]), after=st.just(["7+10"])),
         "hosts": st.lists(st.sampled_from(["10.0.1.100", "me@node-1"]), max_size=2),
         "site": SITE,

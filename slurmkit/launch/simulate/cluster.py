@@ -12,6 +12,7 @@ bin/        the stand-ins
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -114,9 +115,17 @@ class Cluster:
         self._write("state", state)
 
     def request(self, text: str) -> None:
-        """Ask the simulation for something."""
-        with self.requests.open("w", encoding="utf-8") as pipe:
-            pipe.write(f"{text}\n")
+        """Ask the simulation for something; one that has just ended is not waited for."""
+        try:
+            pipe = os.open(self.requests, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads
+                raise
+            return
+        try:
+            os.write(pipe, f"{text}\n".encode())
+        finally:
+            os.close(pipe)
 
     def next_step(self) -> int:
         """Take the number of a new step."""

@@ -34,6 +34,7 @@ def simulate_job(  # noqa: PLR0913  all but the first by name
     places: Mapping[FieldPath, Place] | None = None,
     trouble: Trouble | None = None,
     begun: Callable[[int], object] = lambda _: None,
+    checks_only: bool = False,
 ) -> Outcome:
     """Run a job's script over pretend nodes here; print what was replaced to standard error.
 
@@ -46,6 +47,7 @@ def simulate_job(  # noqa: PLR0913  all but the first by name
         places: where the job's values were written, for errors.
         trouble: what goes wrong; nothing, when not given.
         begun: called with the job's id before the script starts.
+        checks_only: whether the script ends behind its preflight checks.
 
     Raises:
         SpecError: the job cannot be rendered, or names paths that are not here.
@@ -58,7 +60,7 @@ def simulate_job(  # noqa: PLR0913  all but the first by name
     trouble.check(planned.resources.nodes)
     for one, its_places in programs(planned, places or {}):
         check_paths(one, its_places, os.environ)
-    script = render(planned)
+    script = render(planned, checks_only=checks_only)
     shape = f"{planned.resources.nodes} nodes x {planned.processes_per_node} processes"
     say(f"{planned.name!r}, {shape}; replaced in the script, and nothing else:")
     for replacement in replacements:

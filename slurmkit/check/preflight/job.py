@@ -1,0 +1,67 @@
+"""A job whose script only looks at its nodes: the job itself, cut down to its checks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from slurmkit.slurm.scalars import format_time, parse_time
+from slurmkit.spec.errors import Place, Problem, SpecError, nearest
+from slurmkit.spec.preflight import CHECKS, Preflight
+from slurmkit.spec.sweep import at_point
+
+if TYPE_CHECKING:
+    from slurmkit.spec.model import JobSpec
+
+_SUFFIX = "-preflight"
+_ROOM = 180  # seconds for the start of the step, beside the checks' own time
+_NOT_FOR_CHECKS = {"begin", "deadline", "delay-boot", "mail-type", "mail-user", "time-min"}
+"""Options of sbatch that are about the long job."""
+
+
+def wanted(spec: JobSpec, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Preflight:
+    """Return the checks that run: those named, else the job's own, else all.
+
+    Raises:
+        SpecError: there is no such check, or none is left.
+    """
+    for option, names in (("--only", only), ("--skip", skip)):
+        for name in names:
+            if name not in CHECKS:
+                like = nearest(name, CHECKS)
+                fix = f"did you mean {like}?" if like else f"there are {', '.join(CHECKS)}"
+                raise SpecError([Problem(f"no check {name!r}", Place(option), fix=fix)])
+    asked = spec.preflight or Preflight()
+    chosen = [name for name in CHECKS if name in (only or asked.checks) and name not in skip]
+    if not chosen:
+        raise SpecError([Problem("no check is left", Place("--skip"), fix="skip fewer of them")])
+    return asked.model_copy(update={"checks": chosen})
+
+
+def checks_alone(spec: JobSpec, asked: Preflight) -> JobSpec:
+    """Return a short job of the same shape and environment, for a script of checks alone.
+
+    A user's template is left out: what it launches is not known.
+    """
+    if spec.sweep:
+        spec = at_point(spec, 0)
+    own = parse_time(spec.resources.time) if spec.resources.time else None
+    seconds = asked.timeout + _ROOM
+    time = spec.resources.time if own and own <= seconds else format_time(seconds)
+    changes: dict[str, Any] = {
+        "name": spec.name[: 200 - len(_SUFFIX)] + _SUFFIX,
+        "template": None,
+        "requeue": None,
+        "resources": spec.resources.model_copy(update={"time": time}),
+        "sbatch": {k: v for k, v in spec.sbatch.items() if k not in _NOT_FOR_CHECKS},
+        "launcher": spec.launcher.model_copy(update={"restarts": 0}),
+        "depends_on": {},
+        "preflight": asked,
+    }
+    return spec.model_copy(update=changes)
+
+
+def has_slurm() -> bool:
+    """Tell whether jobs can be submitted from here."""
+    return shutil.which("sbatch") is not None

@@ -1,0 +1,82 @@
+"""slurmkit preflight, where it ends before anything is looked at; and which job it makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from slurmkit.check.preflight.job import checks_alone, wanted
+from slurmkit.cli import main
+from slurmkit.render.script import render
+from slurmkit.spec.model import JobSpec
+from slurmkit.spec.preflight import CHECKS, Preflight
+
+JOB = "name: a\nentrypoint: {script: train.py}\n"
+
+
+@pytest.fixture(autouse=True)
+def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLURMKIT_PROFILE", "none")
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    Path("job.yaml").write_text(JOB, encoding="utf-8")
+    Path("train.py").touch()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--only", "host"], "--only: no check 'host'\n    fix:      did you mean hosts?"),
+        (["--skip", "x"], "--skip: no check 'x'\n    fix:      there are hosts, network,"),
+        (["--only", "gpus", "--skip", "gpus"], "--skip: no check is left"),
+        ([], "there is no Slurm here: name hosts (--hosts a,b), or rehearse with --simulate"),
+        (["--hosts", "a,a"], "a stands there twice"),
+        (["--hosts", "a,b", "--simulate"], "--simulate stays on this machine: leave out --hosts"),
+        (["--nodes", "3"], "--nodes is for --simulate; elsewhere --set resources.nodes=3"),
+    ],
+)
+def test_mistakes_are_told(words: list[str], told: str) -> None:
+    result = CliRunner().invoke(main, ["preflight", "job.yaml", *words])
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def spec_of(**more: Any) -> JobSpec:
+    return JobSpec.model_validate({"name": "a", "entrypoint": {"script": "t.py"}, **more})
+
+
+def test_the_checks_are_those_named_else_the_jobs_own_else_all() -> None:
+    plain, own = spec_of(), spec_of(preflight={"checks": ["gpus", "hosts"], "timeout": 9})
+    assert wanted(plain).checks == CHECKS
+    assert wanted(own).checks == ["hosts", "gpus"]
+    assert wanted(own, only=["data"]) == Preflight(checks=["data"], timeout=9)
+    assert wanted(own, skip=["gpus"]).checks == ["hosts"]
+
+
+def test_the_job_is_short_and_of_the_same_shape() -> None:
+    job = spec_of(
+        resources={"nodes": 4, "gpus_per_node": 8, "time": "12:00:00", "partition": "gpu"},
+        sbatch={"switches": "1", "begin": "tomorrow", "mail-type": "END"},
+        requeue={},
+        depends_on={"afterok": ["1"]},
+        sweep={"entrypoint.args": [["1"], ["2"]]},
+    )
+    script = render(checks_alone(job, Preflight(timeout=61)), checks_only=True)
+    directives = [line for line in script.splitlines() if line.startswith("#SBATCH")]
+    for kept in (
+        "job-name=a-preflight",
+        "nodes=4",
+        "gpus-per-node=8",
+        "partition=gpu",
+        "time=0:04:01",
+    ):
+        assert f"#SBATCH --{kept}" in directives
+    assert "#SBATCH --switches=1" in directives
+    assert not [line for line in directives if "begin" in line or "mail" in line or "dep" in line]
+    assert "torch.distributed" not in script
+    brief = checks_alone(spec_of(resources={"time": "2"}), Preflight())
+    assert brief.resources.time == "2", "no longer than the job itself may be"
