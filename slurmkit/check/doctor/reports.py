@@ -20,7 +20,7 @@ _ITEM = re.compile(
     r"^\s*time\s*: *(?P<time>\d{4}-\S+)\s*\n"
     r"\s*host\s*: *(?P<host>\S+)\s*\n"
     r"\s*rank\s*: *(?P<rank>\d+)(?: *\(local_rank: *\d+\))?\s*\n"
-    r"\s*exitcode\s*: *(?P<code>-?\d+)(?: *\(pid: *(?P<pid>\d+)\))?\s*\n"
+    r"\s*exitcode\s*: *(?P<code>-?\d+)(?: *\(pid: *(?P<pid>\d+)\))?[^\n]*\n"
     r"(?:\s*error_file\s*: *(?P<file>\S+))?",
     re.MULTILINE,
 )
@@ -28,7 +28,10 @@ _OF_ONE = re.compile(
     r"failed \(exitcode: *(?P<code>-?\d+)\) local_rank: *(?P<rank>\d+) \(pid: *(?P<pid>\d+)\)"
 )
 _SRUN = re.compile(r"srun: error: (?P<node>[^\s:]+): tasks? (?P<tasks>[\d,-]+): (?P<how>.+)")
-_TOLD_TO_END = re.compile(r"Terminated|Exited with exit code (?:0|143)\b|Killed")
+_TOLD_TO_END = re.compile(r"Terminated|Exited with exit code (?:0|143)\b")
+_ENDED = re.compile(
+    r"CANCELLED AT|Terminating|Force Terminated|Job step aborted|srun: error: .*: task"
+)
 _ENDED_BY_ANOTHER = ("-15", "143")
 
 
@@ -103,7 +106,10 @@ def _tasks(text: str) -> list[Failed]:
     found = []
     for match in _SRUN.finditer(text):
         code = re.search(r"exit code (\d+)", match["how"])
-        how = "143" if _TOLD_TO_END.search(match["how"]) else code[1] if code else match["how"]
+        is_told = _TOLD_TO_END.search(match["how"]) is not None
+        if "Killed" in match["how"]:  # the first one was not: srun ends the step because of it
+            is_told = _ENDED.search(text, 0, match.start()) is not None
+        how = "143" if is_told else code[1] if code else match["how"]
         first = re.match(r"\d{1,6}", match["tasks"])
         found.append(Failed(int(first[0]) if first else None, match["node"], how))
     return found

@@ -1,0 +1,67 @@
+"""The real sbatch and lint over odd directive lines: what one refuses, the other calls an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmkit.check.lint.run import lint
+from slurmkit.check.script.read import read
+from tests.testbed.cluster import SlurmCluster
+
+ACCEPTED = [
+    "#SBATCH--nodes=2", "#SBATCH\t-N1", "#SLURM --nodes=2", "#SBATCH --ntasks-per-n=2",
+    "#SBATCH -N 1 -t 1 # it's a comment", "#SBATCH --comment='a b' -N 1", "#SBATCH -Hk",
+    "#SBATCH --comment='a\\'b'", "#SBATCH --comment=a\\#b", "#SBATCH --comment=\"a#b\"",
+    "#SBATCH --comment='a'\"b\"c", "#SBATCH --comment=a\\", "#SBATCH #", "#SBATCH",
+    "#SBATCH -N 1\n#SBATCH HetJob\n#SBATCH -N 1", "#SBATCH \"--comment=a b\"",
+    "#SBATCH --time=1-", "#SBATCH --time=0-1:2:3", "#SBATCH --mail-type=end,FAIL,time_limit",
+    "#SBATCH --comment=a;b", "#SBATCH -N 1 hetjob",
+]  # fmt: skip
+REFUSED = [
+    "#SBATCH --nodes = 2", "#SBATCH --nodes= 2", "#SBATCH --nodes =2", "#SBATCH -N=2",
+    "#SBATCH --comment=a\\ b", "#SBATCH --job-name=my job", "#SBATCH --mem 10 M", "#SBATCH nodes=2",
+    "#SBATCH --comment='a", "#SBATCH :x", "#SBATCH ':x'", "#SBATCH -", "#SBATCH -- x",
+    "#SBATCH --nodes", "#SBATCH --nodes\n#SBATCH -n 2", "#SBATCH --hold=yes", "#SBATCH -nodes=2",
+    "#SBATCH --exclusive user", "#SBATCH \u2013nodes=2", "#SBATCHx", "#SBATCH --ntasks-per=2",
+    "#SBATCH --kill-on-bad-exit", "#SBATCH --cpus_per_task=2", "#SBATCH -l", "#SBATCH --Nodes=2",
+    "#SBATCH --time=2h", "#SBATCH --time=1:0:0:0", "#SBATCH --nodes=two", "#SBATCH --mem=10GiB",
+    "#SBATCH --mem=1.5G", "#SBATCH --ntasks=1.5", "#SBATCH --mail-type=NONE1",
+    "#SBATCH --comment=a\fb", "#SBATCH --comment='a' 'b'",
+]  # fmt: skip
+FILES = ["", "# x\n#!/bin/bash\n", "\n#!/bin/bash\n", "#!/bin/bash\r\ntrue\n", " #!/bin/bash\n"]
+
+
+def script(lines: str) -> str:
+    return f"#!/bin/bash\n{lines}\ntrue\n"
+
+
+def objections(text: str) -> list[str]:
+    """Return what lint has against the reading of a script's head."""
+    codes = ("SK101", "SK102", "SK107", "SK108", "SK109")
+    found = [finding for finding in lint(text.encode()) if finding.code in codes]
+    return [str(finding) for finding in found if finding.severity != "info"]
+
+
+def test_one_reads_what_the_other_reads(slurm: SlurmCluster) -> None:
+    wrong = {}
+    for text in [*map(script, ACCEPTED + REFUSED), *FILES]:
+        ran = slurm.run(["sbatch", "--test-only"], input=text)
+        if (ran.returncode == 0) == bool(objections(text)):
+            wrong[text] = (ran.stderr.strip(), objections(text))
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "#SBATCH --comment='a\\'b'", "#SBATCH --comment=a\\b", "#SBATCH --comment=a#b",
+        "#SBATCH --comment='a'\"b c\"d", "#SBATCH --comment -J", "#SBATCH --comm=x",
+        "#SBATCH --comment=x\n#SBATCH --comment=y",
+        "#SBATCH --comment=x\necho\n#SBATCH --comment=y",
+        "  # z\n\n#SBATCH --comment=x", "#SBATCH --comment=\"\" #x", "#SBATCH --comment=a;b",
+    ],
+)  # fmt: skip
+def test_values_arrive_as_they_are_read(slurm: SlurmCluster, lines: str) -> None:
+    job_id = slurm.submit(script(lines), "--hold")
+    shown = slurm.run(["squeue", "-h", "-j", job_id, "-o", "%k"], check=True).stdout.strip("\n")
+    assert shown == read(script(lines).encode()).directives.value("comment")
