@@ -158,3 +158,11 @@ def warn(warnings: list[str]) -> None:
     """Write warnings for people, to standard error."""
     for text in warnings:
         click.echo(f"slurmkit: warning: {text}", err=True)
+
+
+def found_in(resolved: Resolved) -> list[str]:
+    """Return a line for each thing that lint finds in a job's values, but for information."""
+    from slurmkit.check.lint.job_file import job_findings
+
+    found = job_findings(resolved.spec, resolved.places)
+    return [f"{one.place}: {one.what} [{one.code}]. {one.fix}" for one in found]

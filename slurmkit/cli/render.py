@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from slurmkit.cli.arguments import (
+    found_in,
     host_arguments,
     job_arguments,
     late_imports,
@@ -52,7 +53,7 @@ def command(
         write_scripts(resolved.spec, output, **hosts)
         return
     script = render_resolved(resolved)
-    warn(warnings(resolved.spec))
+    warn([*warnings(resolved.spec, coded=False), *found_in(resolved)])
     if output is None or str(output) == "-":
         click.echo(script.encode(), nl=False)
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slurmkit.cli.arguments import (
+    found_in,
     jobs_arguments,
     late_imports,
     point_option,
@@ -111,7 +112,8 @@ def _resolve_all(
     if problems:
         raise SpecError(problems)
     for resolved in found:
-        warn(warnings(resolved.spec, paths=False))  # those are errors here
+        told = warnings(resolved.spec, paths=False, coded=False)  # paths are errors here
+        warn([*told, *found_in(resolved)])
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slurmkit.render.quoting import option_value
+from slurmkit.slurm.scalars import format_time, parse_time
 from slurmkit.spec.sweep import count_points
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def sbatch(spec: JobSpec) -> list[str]:
         *_gpus(spec),
         ("mem", resources.memory_per_node),
         ("mem-per-cpu", resources.memory_per_cpu),
-        ("time", resources.time),
+        ("time", _time(resources.time)),
         ("partition", resources.partition),
         ("account", resources.account),
         ("qos", resources.qos),
@@ -49,6 +50,14 @@ def srun(spec: JobSpec) -> list[str]:
     said = {name: text for name, text in _checked("sbatch", spec.sbatch, spec) if name in _REPEATED}
     said |= dict(_checked("srun", spec.launcher.srun, spec))
     return [*(f"--{name}={value}" for name, value in _gpus(spec)), *filter(None, said.values())]
+
+
+def _time(text: str | None) -> str | None:
+    """Write `10:00`, which is ten minutes and looks like ten hours, so that nobody is misled."""
+    if text is None or "-" in text or text.count(":") == 2:
+        return text
+    seconds = parse_time(text)
+    return text if seconds is None else format_time(seconds)
 
 
 def tasks_per_node(spec: JobSpec) -> int:

@@ -73,11 +73,12 @@ def option_value(text: str) -> str:
     """Quote a value for an `#SBATCH` line.
 
     sbatch splits these lines itself: quotes group, a backslash escapes even within quotes, an
-    unquoted `#` starts a comment (`_get_argument` in Slurm's src/sbatch/opt.c).
+    unquoted `#` starts a comment (`_get_argument` in Slurm's src/sbatch/opt.c). It expands nothing,
+    and a backslash before `$` or a backtick tells people so.
     """
     if _PLAIN_OPTION.match(text):
         return text
-    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+    return '"' + re.sub(r'[\\"$`]', r"\\\g<0>", text) + '"'
 
 
 def terminator(word: str, text: str) -> str:

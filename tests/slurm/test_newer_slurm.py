@@ -13,6 +13,10 @@ import pytest
 
 from slurmkit.slurm.options import TOOLS, Tool, check_option, load_options
 from slurmkit.slurm.scalars import GrammarError, parse_version
+from tests.slurm.test_directive_reading import (
+    test_one_reads_what_the_other_reads,
+    test_values_arrive_as_they_are_read,
+)
 from tests.slurm.test_end_to_end import (
     SLURMKIT,
     job,
@@ -61,12 +65,14 @@ __all__ = [
     "test_cpus_and_gpus_reach_the_processes",
     "test_hostile_names_and_comments_arrive_in_slurm",
     "test_left_with_zero_and_no_word_the_job_is_done",
+    "test_one_reads_what_the_other_reads",
     "test_one_restart_survives_a_crash",
     "test_render_into_bash_inside_salloc",
     "test_requeues_are_capped",
     "test_signalled_before_the_time_limit_the_job_comes_back",
     "test_submitted_from_inside_another_job",
     "test_the_real_time_limit",
+    "test_values_arrive_as_they_are_read",
     "test_whole_jobs_are_accepted",
     "test_workers_are_told_under_export_none",
     "work",

@@ -42,7 +42,7 @@ Sure = Literal["high", "medium", "low"]
 SURE: tuple[Sure, ...] = get_args(Sure)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cause:
     """One cause, or one kind of line that is none."""
 

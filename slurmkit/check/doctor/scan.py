@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _BLOCK = 2 << 20
 _LONGEST = 16 << 20  # a line that does not end by then is cut
 _SMALL = 4 << 20  # files up to this size are also searched for wrapped lines
-_OFTEN = 1000
+_OFTEN = 1000  # lines of one shape that are tried; from there on the last of a block
+_MANY = 5000  # the same for lines of different shapes that may name the same causes
+_SHAPES = 200  # of a cause that are told apart
 _FIRST, _LAST = 40, 20  # lines of one cause and shape that are kept of a file
 _NARROWEST = 40  # characters of a line that may have been wrapped
 _UNWRAPPED = ("noise", "aftermath", "error", "start")
@@ -61,7 +63,8 @@ class _Kept:
         self._sieve = sieve
         self._first: dict[tuple[str, bytes], list[Hit]] = {}
         self._last: dict[tuple[str, bytes], deque[Hit]] = {}
-        self._tried: dict[bytes, int] = {}
+        self._tried: Counter[bytes | tuple[Cause, ...]] = Counter()
+        self._shapes: Counter[str] = Counter()
 
     def read(self, file: BinaryIO, last: int | None) -> list[Hit]:
         size = file.seek(0, 2)
@@ -81,11 +84,14 @@ class _Kept:
         if not worth and not wraps:
             return
         lines = block.replace(b"\r", b"\n").split(b"\n")
-        latest = {one: place for place, one in enumerate(shapes)}
+        latest: dict[bytes | tuple[Cause, ...], int] = {}
+        for place, one in enumerate(shapes):
+            if one in worth:
+                latest[one] = latest[worth[one]] = place
         at = begin = passed = 0
         for place, one in enumerate(shapes):
             causes = worth.get(one, ())
-            tries = bool(causes) and self._is_worth(one, place, latest)
+            tries = bool(causes) and self._is_worth(one, causes, place, latest)
             if not tries and not wraps:
                 continue
             end = begin + sum(len(line) + 1 for line in lines[at:place])
@@ -96,9 +102,18 @@ class _Kept:
             if wraps and not found and place + 1 < len(lines):
                 self._try_wrapped(lines[place], lines[place + 1], *where)
 
-    def _is_worth(self, one: bytes, place: int, latest: dict[bytes, int]) -> bool:
-        """Tell whether to try a line; of a shape seen often only the last one of a block."""
-        self._tried[one] = self._tried.get(one, 0) + 1
+    def _is_worth(
+        self,
+        one: bytes,
+        causes: tuple[Cause, ...],
+        place: int,
+        latest: dict[bytes | tuple[Cause, ...], int],
+    ) -> bool:
+        """Tell whether to try a line; of those seen often only the last of a block."""
+        self._tried[causes] += 1
+        if self._tried[causes] >= _MANY:
+            return latest[causes] == place
+        self._tried[one] += 1
         return self._tried[one] < _OFTEN or latest[one] == place
 
     def _try(
@@ -137,7 +152,11 @@ class _Kept:
                         return
 
     def _keep(self, hit: Hit, one: bytes) -> None:
-        key = hit.cause.code, one
+        code = hit.cause.code
+        key = code, one
+        if key not in self._first:
+            self._shapes[code] += 1
+            key = (code, one if self._shapes[code] < _SHAPES else b"")
         first = self._first.setdefault(key, [])
         if len(first) < _FIRST:
             first.append(hit)

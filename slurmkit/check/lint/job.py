@@ -9,12 +9,15 @@ from functools import cached_property
 
 from slurmkit.check.finding import Severity
 from slurmkit.check.lint.rule import Edit, Found, rules
+from slurmkit.check.lint.settings import Setting, names_read, settings
 from slurmkit.check.script.directives import Piece
-from slurmkit.check.script.launches import Launch, launches
+from slurmkit.check.script.launches import Launch, after_equals, launches
 from slurmkit.check.script.options import Given
 from slurmkit.check.script.read import Script
+from slurmkit.check.script.shell import Context
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import number
+from slurmkit.check.script.words import Word
 from slurmkit.slurm.scalars import parse_version
 
 
@@ -66,6 +69,16 @@ class Job:
         """The launches, in the order of execution."""
         return launches(self.script)
 
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """The environment variables that it sets."""
+        return settings(self.script)
+
+    @cached_property
+    def names_read(self) -> frozenset[str]:
+        """The variables that it uses itself."""
+        return names_read(self.script)
+
     def given(self, *names: str) -> Given[Piece] | None:
         """Return the directive that counts of these options, the last one."""
         return self.script.directives.last(*names)
@@ -112,7 +125,7 @@ class Job:
 
     @cached_property
     def gpus_per_node(self) -> int | None:
-        """How many GPUs a node the directives ask for; None where they do not say, or not plainly."""
+        """How many GPUs a node the directives ask for; None where they do not say it plainly."""
         if (text := self.value("gpus-per-node")) is not None:
             return gpu_count(text)
         for name in ("gres", "tres-per-node"):
@@ -151,25 +164,51 @@ class Job:
         tasks, nodes = launch.srun_option("ntasks"), launch.srun_option("nodes")
         node_count = self.nodes
         if nodes is not None:
-            node_count = _count(nodes, order, context) if nodes.value != "" else None
+            node_count = self.count(nodes, order, context) if nodes.value != "" else None
         if tasks is not None:
-            count = _count(tasks, order, context)
+            count = self.count(tasks, order, context)
             if count is None or not node_count:
                 return None
             return max(1, count // node_count)
         if own is not None:
-            return _count(own, order, context)
+            return self.count(own, order, context)
         return self.tasks_per_node
 
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """What the directives make of Slurm's variables, such as SLURM_JOB_NUM_NODES."""
+        nodes, tasks, gpus = self.nodes, self.tasks_per_node, self.gpus_per_node
+        said = self.value("nodes") is not None
+        cpus, all_tasks = self.value("cpus-per-task"), self.value("ntasks")
+        found: dict[str, int | None] = {
+            "SLURM_JOB_NUM_NODES": nodes if said else None,
+            "SLURM_NNODES": nodes if said else None,
+            "SLURM_GPUS_ON_NODE": gpus,
+            "SLURM_CPUS_PER_TASK": int(cpus) if cpus and cpus.isdigit() else None,
+        }
+        for name, variable in (
+            ("gpus-per-node", "SLURM_GPUS_PER_NODE"),
+            ("ntasks-per-node", "SLURM_NTASKS_PER_NODE"),
+            ("gpus-per-task", "SLURM_GPUS_PER_TASK"),
+        ):
+            text = self.value(name)
+            found[variable] = int(text) if text and text.isdigit() else None
+        if all_tasks is not None:
+            found["SLURM_NTASKS"] = int(all_tasks) if all_tasks.isdigit() else None
+        elif said and nodes and tasks:
+            found["SLURM_NTASKS"] = nodes * tasks
+        found["SLURM_NPROCS"] = found.get("SLURM_NTASKS")
+        return {name: value for name, value in found.items() if value is not None}
 
-def _count(option: Given, order: int, context: object) -> int | None:  # type: ignore[type-arg]
-    """Return an option of srun's as a number."""
-    text = option.value or ""
-    if text.isdigit():
-        return int(text)
-    if len(option.origins) > 1:
-        return number(option.origins[-1], order, context)  # type: ignore[arg-type]
-    return None
+    def count(self, option: Given[Word], order: int, context: Context) -> int | None:
+        """Return an option of srun's as a number."""
+        text = option.value or ""
+        if text.isdigit():
+            return int(text)
+        word = option.origins[-1]
+        if len(option.origins) == 1:
+            word = after_equals(word)
+        return number(word, order, context, self.numbers)
 
 
 def gpu_count(text: str) -> int | None:

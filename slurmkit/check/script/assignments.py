@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from slurmkit.check.script.heredoc import heredoc
 from slurmkit.check.script.shell import Assignment, Command, Context, Shell
-from slurmkit.check.script.words import Word, read_word
+from slurmkit.check.script.source import Text
+from slurmkit.check.script.words import Word, known_text, read_word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
     from slurmkit.check.script.read import Script
 
-_READERS = ("read", "mapfile", "readarray", "getopts")
+_CHANGED = re.compile(r"\b([A-Za-z_]\w*)\s*(?:=(?!=)|\+\+|--|[-+*/]=)")
+_READERS = ("read", "mapfile", "readarray", "getopts", "let")
 
 
 class Assignments:
@@ -36,6 +40,20 @@ class Assignments:
         span = self._shell.text.span(start, end)
         order = self._script.next_order()
         self.note(Assignment(name, None, None, span, order, context, is_known=False, node=node))
+
+    def loop(self, node: Node, body: Node, header: str, context: Context) -> None:
+        """What a loop's body or header changes is not known at the body's beginning."""
+        names = set(_CHANGED.findall(header))
+        stack = [body]
+        while stack:
+            at = stack.pop()
+            if at.type == "variable_assignment" and at.children:
+                names.add((at.children[0].text or b"").decode(errors="replace"))
+            elif at.type in ("compound_statement", "postfix_expression", "unary_expression"):
+                names |= set(_CHANGED.findall((at.text or b"").decode(errors="replace")))
+            stack.extend(at.children)
+        for name in sorted(name for name in names if name in self._shell.assignments):
+            self.unknown(name, node.start_byte, body.start_byte, context, node)
 
     def statement(self, node: Node, context: Context) -> None:
         """`A=1`, `A=1 B=2`."""
@@ -61,11 +79,21 @@ class Assignments:
                 self._inside(child, context)
 
     def command(self, command: Command) -> None:
-        """`read A`, `mapfile -t A`."""
+        """`read A`, `mapfile -t A`, `shift`."""
+        if command.name == "shift":
+            self._shift(command)
         if command.name not in _READERS:
             return
+        body = _whole_heredoc(command)
+        if body is not None and (name := command.words[-1].literal):
+            value = known_text(body, self._shell)
+            order = self._script.next_order()
+            span, node = command.words[-1].span, command.node
+            self.note(Assignment(name, value, None, span, order, command.context, node=node))
+            return
         for word in command.words[1:]:
-            name = word.literal
+            changed = _CHANGED.match(word.shown) if command.name == "let" else None
+            name = changed[1] if changed else word.literal
             if name and name.isidentifier():
                 order = self._script.next_order()
                 self.note(
@@ -74,6 +102,20 @@ class Assignments:
                         is_known=False, node=command.node,
                     )
                 )  # fmt: skip
+
+    def _shift(self, command: Command) -> None:
+        """`shift`, `shift 2`: what `$@` was, without its first words."""
+        before = self._shell.assignments.get("@")
+        if not before:
+            return
+        said = command.words[1].literal if len(command.words) > 1 else "1"
+        items = before[-1].items
+        if items is not None and said is not None and said.isdigit():
+            items = items[int(said) :]
+        else:
+            items = None
+        order = self._script.next_order()
+        positional(self._shell, items, order, command.context, command)
 
     def read(self, node: Node, context: Context, *, is_exported: bool = False) -> Assignment:
         """Return the assignment that a node is."""
@@ -87,7 +129,9 @@ class Assignments:
             if value_node.type == "array":
                 items = tuple(self._items(value_node))
             else:
-                value = read_word(value_node, self._shell.text, self._shell)
+                value = self._printed(value_node) or read_word(
+                    value_node, self._shell.text, self._shell
+                )
         else:  # `A=`: an empty value
             value = Word((), self._shell.text.span(node.end_byte, node.end_byte))
         written = (node.text or b"")[len((name_node.text or b"") if name_node else b"") :]
@@ -98,10 +142,55 @@ class Assignments:
             is_known, node,
         )  # fmt: skip
 
+    def _printed(self, node: Node) -> Word | None:
+        """Return what `$(cat <<EOF …)` is."""
+        if node.type == "string" and node.named_child_count == 1:
+            node = node.named_children[0]
+        if node.type != "command_substitution" or node.named_child_count != 1:
+            return None
+        inner = node.named_children[0]
+        body = inner.child_by_field_name("body")
+        redirects = inner.children_by_field_name("redirect")
+        if body is None or body.text != b"cat" or len(redirects) != 1:
+            return None
+        if redirects[0].type != "heredoc_redirect":
+            return None
+        return known_text(heredoc(redirects[0], self._shell.text, self._shell)[0], self._shell)
+
     def _items(self, node: Node) -> Iterator[Word]:
         for child in node.children:
             if child.is_named and child.type != "comment":
                 yield read_word(child, self._shell.text, self._shell)
+
+
+def positional(
+    shell: Shell, words: Sequence[Word] | None, order: int, context: Context, command: Command
+) -> None:
+    """Note what `$@`, `$1`, … are in a shell from here on; None = not known."""
+    span, node = command.span, command.node
+    is_known = words is not None
+    items = tuple(words or ())
+    every = Assignment(
+        "@", None, items if is_known else None, span, order, context, is_known=is_known, node=node
+    )
+    shell.assignments.setdefault("@", []).append(every)
+    for number in range(1, 10):
+        known = shell.assignments.setdefault(str(number), [])
+        word = items[number - 1] if number <= len(items) else None
+        if word is not None or known:
+            has_word = word is not None
+            one = Assignment(
+                str(number), word, None, span, order, context, is_known=has_word, node=node
+            )
+            known.append(one)
+
+
+def _whole_heredoc(command: Command) -> Text | None:
+    """Return what `read -r -d '' NAME <<EOF` puts into NAME."""
+    words = [word.shown for word in command.words]
+    if command.name != "read" or not any(re.fullmatch(r"-[a-zA-Z]*d", word) for word in words):
+        return None
+    return next((r.heredoc for r in command.redirects if r.heredoc is not None), None)
 
 
 def _has_x(node: Node) -> bool:

@@ -15,6 +15,9 @@ from slurmkit.check.script.source import Span, Text
 
 _DIRECTIVE = re.compile(rb"#(?:SBATCH|SLURM)(.*)", re.DOTALL)
 _BLANK = b" \t\r\f\v"
+_BLANKS = tuple(_BLANK[at : at + 1] for at in range(len(_BLANK)))
+COMMAND_LINE = -1
+_SEPARATORS = ("hetjob", "packjob")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,12 @@ class Piece:
     text: str
     span: Span
     line: int
-    """The index of its line among the directives."""
+    """The index of its line among the directives, or COMMAND_LINE."""
+
+    @property
+    def is_directive(self) -> bool:
+        """Whether it stands in the script, and not on the command line that submits it."""
+        return self.line != COMMAND_LINE
 
 
 @dataclass(frozen=True)
@@ -100,14 +108,14 @@ def _line(  # noqa: PLR0913, PLR0917  a line and where it is
     at, problem, comment = start, "", None
     data = text.data
     while at < end:
-        if data[at : at + 1] in (b" ", b"\t", b"\r", b"\f", b"\v"):
+        if data[at : at + 1] in _BLANKS:
             at += 1
             continue
         if data[at : at + 1] == b"#":
             comment = text.span(at, end)
             break
         said, after, problem, is_comment = _argument(data, at, end)
-        if said.startswith(b":") and not problem:
+        if data[at : at + 1] == b":" and not problem:
             problem = "colon"
         words.append(Piece(said.decode(errors="replace"), text.span(at, after), index))
         at = after
@@ -120,23 +128,28 @@ def _line(  # noqa: PLR0913, PLR0917  a line and where it is
 
 
 def _argument(data: bytes, at: int, end: int) -> tuple[bytes, int, str, bool]:
-    """Return a word without its quotes, where it ends, what is wrong, whether a # ended it."""
+    """Return a word without its quotes, where it ends, what is wrong, whether a # ended it.
+
+    A backslash keeps the next character, in quotes too. (In Slurm 22.05, not in 24.11, a blank
+    behind one ends the word all the same.)
+    """
     said = bytearray()
     quote = b""
+    is_kept = False
     while at < end:
         char = data[at : at + 1]
-        if quote:
-            if char == quote:
-                quote = b""
-            else:
-                said += char
-        elif char == b"\\" and at + 1 < end:
-            said += data[at + 1 : at + 2]
-            at += 1
+        if not quote and not is_kept and char in _BLANKS:
+            break
+        if is_kept:
+            said += char
+            is_kept = False
+        elif char == b"\\":
+            is_kept = True
+        elif quote:
+            said += b"" if char == quote else char
+            quote = b"" if char == quote else quote
         elif char in (b'"', b"'"):
             quote = char
-        elif char in (b" ", b"\t", b"\r", b"\f", b"\v"):
-            break
         elif char == b"#":
             return bytes(said), at, "", True
         else:
@@ -148,14 +161,20 @@ def _argument(data: bytes, at: int, end: int) -> tuple[bytes, int, str, bool]:
 def _components(lines: list[Line]) -> tuple[tuple[Given[Piece], ...], ...]:
     parts: list[list[Argument[Piece]]] = [[]]
     for line in lines:
-        if len(line.words) == 1 and line.words[0].text in ("hetjob", "packjob"):
-            parts.append([])
+        words = [word for word in line.words if word.text.lower() not in _SEPARATORS]
+        if line.words and line.words[0] not in words:
+            parts.append([])  # what follows on the line is passed over
         else:
             # sbatch reads the words of all lines in one go: an option at a line's end takes the
             # next line's first word for its value.
-            parts[-1] += [Argument(word.text, word) for word in line.words]
+            parts[-1] += [Argument(word.text, word) for word in words]
     return tuple(_options(part) for part in parts)
 
 
 def _options(words: list[Argument[Piece]]) -> tuple[Given[Piece], ...]:
-    return parse("sbatch", words, permute=True).options
+    # `--` ends the options, and any word behind it is one too many; what it was meant to be is read
+    # all the same.
+    stray = [word for word in words[:-1] if word.text == "--"]
+    kept = [word for word in words if word.text != "--"]
+    bad = (Given("--", None, (word.origin,), "--", "unknown") for word in stray)
+    return (*parse("sbatch", kept, permute=True).options, *bad)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,12 +94,12 @@ class Launch:
             return None
         return resolve(option.value, self.command.order, self.command.context)
 
-    def number(self, *names: str) -> int | None:
+    def number(self, *names: str, known: Mapping[str, int] = {}) -> int | None:
         """Return the value of an option as a whole number; None where it is not known."""
         option = self.option(*names)
         if option is None:
             return None
-        return number(option.value, self.command.order, self.command.context)
+        return number(option.value, self.command.order, self.command.context, known)
 
     @property
     def is_launcher(self) -> bool:
@@ -180,14 +180,14 @@ def _kind(layers: Layers) -> tuple[Kind, int] | None:
         return ("accelerate", at + 2) if is_launch else None
     if name == "deepspeed":
         return "deepspeed", at + 1
-    if is_python(name) or _reads_python(words[at] if at < len(words) else None):
+    if is_python(name) or reads_python(words[at] if at < len(words) else None):
         return _of_python(words, at)
     if name.endswith(".py") and (layers.through or name == words[at].shown.rpartition("/")[2]):
         return "direct", at
     return None
 
 
-def _reads_python(word: Word | None) -> bool:
+def reads_python(word: Word | None) -> bool:
     """`$PYTHON train.py`, where nothing says what PYTHON is."""
     if word is None or len(word.pieces) != 1 or word.pieces[0].kind != "variable":
         return False
@@ -254,7 +254,7 @@ def _options(kind: Kind, words: Sequence[Word], at: int) -> tuple[tuple[LaunchOp
             break
         name = text.lstrip("-").partition("=")[0].replace("_", "-")
         if "=" in text:
-            found.append(LaunchOption(name, _after_equals(word), word.span, (word,)))
+            found.append(LaunchOption(name, after_equals(word), word.span, (word,)))
             at += 1
         elif name in flags:
             found.append(LaunchOption(name, None, word.span, (word,)))
@@ -268,7 +268,7 @@ def _options(kind: Kind, words: Sequence[Word], at: int) -> tuple[tuple[LaunchOp
     return tuple(found), at
 
 
-def _after_equals(word: Word) -> Word:
+def after_equals(word: Word) -> Word:
     """Return the value of `--name=value` with what is put into it."""
     from dataclasses import replace
 

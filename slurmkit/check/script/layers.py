@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from slurmkit.check.script.options import Argument, Parsed, parse
+from slurmkit.check.script.options import Argument, Given, Parsed, parse
 from slurmkit.check.script.shell import Command
 from slurmkit.check.script.variables import expand, resolve
 from slurmkit.check.script.words import Word
@@ -35,6 +35,7 @@ _WRAPPERS = (
     "rocprof", "rocprofv3", "builtin", "setsid", "tini", "dumb-init", "xargs", "hpcrun",
     "nvprof", "dlprof",
 )  # fmt: skip
+_OPTIONS = re.compile(r"srun|slurm|arg|opt|flag|param|container|extra|mount|bind", re.IGNORECASE)
 _SSH_WITH_VALUE = set("bcDEeFIiJLlmOopQRSWw")
 
 
@@ -100,15 +101,15 @@ def peel(command: Command) -> Layers:
     while at < len(words):
         name = program_name(words[at])
         if name == "srun" and srun is None:
-            arguments = [Argument(_text(word, command), word) for word in words[at + 1 :]]
-            srun, srun_at, through = parse("srun", arguments), at, "srun"
+            srun, rest = _srun_options(words[at + 1 :], command)
+            srun_at, through = at, "srun"
             in_container = (
                 in_container
                 or srun.last("container-image") is not None
                 or any(o.name.startswith("container-image") for o in srun.options)
             )
             wrappers.append(name)
-            at += 1 + srun.rest
+            at += 1 + rest
             continue
         if name in _REMOTE:
             remote, through = _remote(words[at:]), "ssh"
@@ -129,6 +130,36 @@ def peel(command: Command) -> Layers:
     return Layers(
         tuple(words), at, program, srun, srun_at, through, in_container, tuple(wrappers), remote
     )
+
+
+def _srun_options(words: list[Word], command: Command) -> tuple[Parsed[Word], int]:
+    """Read srun's options; `"$@"` among them may be any, and is passed over."""
+    found: list[Given[Word]] = []
+    at = 0
+    while True:
+        arguments = [Argument(_text(word, command), word) for word in words[at:]]
+        parsed = parse("srun", arguments)
+        found += parsed.options
+        at += parsed.rest
+        if at >= len(words) or not (_is_list(words[at]) or _holds_options(words, at)):
+            return Parsed(tuple(found), at), at
+        at += 1
+
+
+def _holds_options(words: list[Word], at: int) -> bool:
+    """Tell whether a word is `$SRUN_ARGS` or `${X:+--y}`, with a known program behind it."""
+    pieces = words[at].pieces
+    if not pieces or any(piece.kind == "text" for piece in pieces):
+        return False
+    is_named = all(_OPTIONS.search(p.text) or p.operation.startswith((":+", "+")) for p in pieces)
+    return is_named and any(_is_known(word) for word in words[at + 1 :])
+
+
+def _is_list(word: Word) -> bool:
+    """Tell whether a word is `"$@"` or `"${OPTIONS[@]}"`, with values that are not known."""
+    if len(word.pieces) != 1 or word.pieces[0].kind != "variable":
+        return False
+    return word.pieces[0].text == "@" or word.pieces[0].operation in ("[@]", "[*]")
 
 
 def _next(words: list[Word], at: int) -> int | None:

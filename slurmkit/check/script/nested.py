@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from slurmkit.check.script.assignments import positional
+from slurmkit.check.script.heredoc import as_text
 from slurmkit.check.script.layers import SHELLS, Layers, peel
-from slurmkit.check.script.shell import Command, Shell, Submitted
-from slurmkit.check.script.source import Source, Text
+from slurmkit.check.script.shell import Command, Context, Shell
+from slurmkit.check.script.source import Text
+from slurmkit.check.script.submitted import note_submitted
 from slurmkit.check.script.variables import expand
-from slurmkit.check.script.words import Piece, Word, in_heredoc, placeholder, read_word
+from slurmkit.check.script.words import Piece, Word
 
 if TYPE_CHECKING:
-    from tree_sitter import Node
-
     from slurmkit.check.script.read import Script
     from slurmkit.check.script.walk import Functions
 
 DEEP = 5  # shells within shells
-
-
-def heredoc(node: Node, text: Text, shell: Shell) -> tuple[Text, bool]:
-    r"""Return a heredoc's body, and whether the shell that holds it expands variables in it.
-
-    With an unquoted delimiter the body is what comes out of that: `\$` has become `$`, and what
-    is put in stands as placeholders.
-    """
-    start = next((c for c in node.children if c.type == "heredoc_start"), None)
-    body = next((c for c in node.children if c.type == "heredoc_body"), None)
-    delimiter = (start.text or b"").decode(errors="replace") if start else ""
-    expanded = not any(char in delimiter for char in "'\"\\")
-    if body is None:
-        return Text(text.source, b""), expanded
-    data = text.data[body.start_byte : body.end_byte]
-    if not expanded:
-        span = range(body.start_byte, body.end_byte)
-        origins = array("l", (text.span(at, at + 1).start for at in span))
-        return Text(text.source, data, origins), expanded
-    pieces: list[Piece] = []
-    at = body.start_byte
-    for child in (*body.children, None):
-        until = child.start_byte if child is not None else body.end_byte
-        pieces += in_heredoc(text, shell, at, until)
-        if child is not None:
-            pieces += read_word(child, text, shell).pieces
-            at = child.end_byte
-    return as_text(text.source, pieces), expanded
-
-
-def as_text(source: Source, pieces: Iterable[Piece]) -> Text:
-    """Return a text for an inner shell: what is known, and placeholders for the rest."""
-    text = Text(source, b"", array("l"), [])
-    parts: list[bytes] = []
-    origins = array("l")
-    for piece in pieces:
-        if piece.kind == "text":
-            data = piece.text.encode(errors="replace")
-            is_same = len(data) == piece.span.end - piece.span.start
-        else:
-            data, is_same = placeholder(text, piece).encode(), False
-        parts.append(data)
-        start = piece.span.start
-        origins.extend(range(start, start + len(data)) if is_same else [start] * len(data))
-    return Text(source, b"".join(parts), origins, text.placeholders)
 
 
 def start_shells(script: Script, command: Command, functions: Functions) -> None:
@@ -74,7 +29,7 @@ def start_shells(script: Script, command: Command, functions: Functions) -> None
     if depth(command.shell) >= DEEP:
         return
     if layers.program == "sbatch":
-        _submit(script, command)
+        note_submitted(script, command, layers)
         return
     text = _text(script, command, layers)
     if text is None or not text.data.strip():
@@ -88,10 +43,24 @@ def start_shells(script: Script, command: Command, functions: Functions) -> None
         command,
         layers.in_container or command.shell.in_container,
         layers.through or command.shell.through,
-        handles=_signals(layers) if layers.program == "trap" else (),
+        handles=_signals(layers) if layers.program == "trap" else command.shell.handles,
     )
     command.nested.append(shell)
+    if (words := _positional(layers)) is not None:
+        positional(shell, words, script.next_order(), Context(), command)
     script.walk(shell, functions)
+
+
+def _positional(layers: Layers) -> tuple[Word, ...] | None:
+    """Return the words behind `bash -c '…' NAME`, which are `$1`, `$2`, … in there."""
+    if layers.program not in SHELLS:
+        return None
+    for at, word in enumerate(layers.arguments):
+        if word.shown.startswith("-") and not word.shown.startswith("--") and "c" in word.shown:
+            return layers.arguments[at + 3 :]
+        if not word.shown.startswith("-"):
+            return layers.arguments[at + 1 :]
+    return None
 
 
 def _text(script: Script, command: Command, layers: Layers) -> Text | None:
@@ -137,13 +106,6 @@ def _joined(script: Script, command: Command, words: Iterable[Word]) -> Text:
 def _signals(layers: Layers) -> tuple[str, ...]:
     words = (word.shown.upper().removeprefix("SIG") for word in layers.words[layers.at + 2 :])
     return tuple(words)
-
-
-def _submit(script: Script, command: Command) -> None:
-    """`sbatch <<EOT`: a script of its own."""
-    for redirect in command.redirects:
-        if redirect.heredoc is not None:
-            script.submitted.append(Submitted(command, redirect.heredoc))
 
 
 def _note_file(script: Script, command: Command) -> None:

@@ -13,6 +13,10 @@ from typing import Generic, Literal, TypeVar
 from slurmkit.slurm.options import Kind, Tool, load_options
 
 T = TypeVar("T")
+_OF_PYXIS = ("container-image", "container-mounts", "container-workdir", "container-name",
+             "container-save", "container-env")  # fmt: skip
+"""Options of the pyxis plugin that take a value; source: its README."""
+_SAME = {"tasks-per-node": "ntasks-per-node", "share": "oversubscribe"}
 Problem = Literal["", "unknown", "ambiguous", "no value", "needless value"]
 
 
@@ -115,20 +119,18 @@ def _long(tool: Tool, arguments: Sequence[Argument[T]], at: int, found: list[Giv
             problem = "ambiguous" if longer else "unknown"
     if problem:
         others = tuple(t for t in ("sbatch", "srun") if name in _kinds(t) and t != tool)
-        given = Given(
-            name,
-            value if has_value else None,
-            (word.origin,),
-            f"--{name}",
-            problem,
-            others,  # type: ignore[arg-type]
-        )
-        found.append(given)
         # Of an unknown option nobody knows whether the next word is its value.
-        following = arguments[at + 1].text if at + 1 < len(arguments) else "-"
-        takes = not has_value and any("required" in _kinds(t).get(name, ()) for t in others)
-        return at + (2 if takes and not following.startswith("-") else 1)
+        following = arguments[at + 1 : at + 2]
+        takes = name in _OF_PYXIS or any("required" in _kinds(t).get(name, ()) for t in others)
+        taken = following if takes and not has_value else []
+        said: str | None = value if has_value else None
+        origins: tuple[T, ...] = (word.origin,)
+        if taken and not taken[0].text.startswith("-"):
+            said, origins = taken[0].text, (word.origin, taken[0].origin)
+        found.append(Given(name, said, origins, f"--{name}", problem, others))  # type: ignore[arg-type]
+        return at + len(origins)
     kind = kinds[full]
+    full = _SAME.get(full, full)
     if has_value:
         problem = "needless value" if kind == {"none"} else ""
         found.append(Given(full, value, (word.origin,), f"--{name}", problem))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from slurmkit.check.script.directives import Directives, read_directives
 from slurmkit.check.script.shell import Command, Shell, Submitted
 from slurmkit.check.script.source import Source, Text, whole
+from slurmkit.check.script.submitted import with_options
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
     from slurmkit.check.script.layers import Layers
+    from slurmkit.check.script.options import Given
     from slurmkit.check.script.walk import Functions
+    from slurmkit.check.script.words import Word
+
+_OTHERS = r"(python|pypy|perl|ruby|Rscript|julia|node|lua|tclsh|expect|octave|pwsh|t?csh|fish|awk)"
 
 
 @dataclass(eq=False)
@@ -45,10 +52,15 @@ class Script:
 
     def walk(self, shell: Shell, functions: Functions) -> None:
         """Note what a shell does."""
+        from slurmkit.check.script.grammar import parse
         from slurmkit.check.script.walk import Walk
 
         self.shells.append(shell)
-        Walk(self, shell, functions).run()
+        try:
+            Walk(self, shell, functions).run()
+        except RecursionError:  # hundreds of brackets within brackets: no script that is meant
+            shell.root = parse(b"")
+            self.trees = [tree for tree in self.trees if tree[0] is not shell]
 
 
 def read(data: bytes, name: str = "-") -> Script:
@@ -56,8 +68,20 @@ def read(data: bytes, name: str = "-") -> Script:
     return _read(whole(Source(data, name)))
 
 
-def _read(text: Text) -> Script:
-    script = Script(text.source, read_directives(text), Shell(text, "batch"))
-    script.walk(script.batch, {})
-    script.inner = [_read(submitted.text) for submitted in script.submitted]
+def _read(text: Text, options: Sequence[Given[Word]] = ()) -> Script:
+    directives = with_options(read_directives(text), options)
+    script = Script(text.source, directives, Shell(text, "batch"))
+    if _is_shell(text.data):
+        script.walk(script.batch, {})
+    script.inner = [_read(found.text, found.options) for found in script.submitted]
     return script
+
+
+def _is_shell(data: bytes) -> bool:
+    """Tell whether a shell of Bourne's kind runs it: no #! says another interpreter's name."""
+    first = data[: max(0, data.find(b"\n"))].decode(errors="replace")
+    words = first.removeprefix("#!").split() if first.startswith("#!") else []
+    names = [word.rpartition("/")[2] for word in words]
+    if names[:1] == ["env"]:
+        names = [name for name in names[1:] if not name.startswith("-") and "=" not in name]
+    return not names or re.match(_OTHERS, names[0]) is None

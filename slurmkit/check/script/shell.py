@@ -11,6 +11,8 @@ from slurmkit.check.script.words import Word
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+    from slurmkit.check.script.options import Given
+
 Where = Literal["batch", "node", "unknown"]
 
 
@@ -142,3 +144,5 @@ class Submitted:
 
     command: Command
     text: Text
+    options: tuple[Given[Word], ...] = ()
+    """Those of sbatch's command line."""

@@ -76,7 +76,11 @@ class Text:
             last = self.origins[-1] + 1 if self.origins else 0
             return Span(last, last)
         first = self.origins[start]
-        return Span(first, max(first, self.origins[max(end - 1, start)]) + (end > start))
+        return Span(
+            first,
+            max(first, self.origins[min(max(end - 1, start), len(self.origins) - 1)])
+            + (end > start),
+        )
 
 
 def whole(source: Source) -> Text:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 _DEEP = 12
 _MOST = 4000  # characters of a value that are followed
+_APPENDED = 100  # `NAME+=…` of one variable that are followed
 _WHOLE = ("", "[@]", "[*]")
+_NONE_KNOWN: Mapping[str, int] = {}
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -25,6 +28,10 @@ _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Div: operator.floordiv,
     ast.Mod: operator.mod,
 }
+
+
+def _order(assignment: Assignment) -> int:
+    return assignment.order
 
 
 def assigned(name: str, shell: Shell, order: int, context: Context | None) -> Assignment | None:
@@ -38,9 +45,10 @@ def assigned(name: str, shell: Shell, order: int, context: Context | None) -> As
     """
     at: Shell | None = shell
     while at is not None:
-        known = [a for a in at.assignments.get(name, ()) if a.order < order]
-        if known:
-            last = known[-1]
+        given = at.assignments.get(name, [])
+        count = bisect_left(given, order, key=_order)
+        if count:
+            last = given[count - 1]
             blocks = context.blocks if context is not None and at is shell else ()
             if at is not shell:
                 blocks = _blocks_below(at, shell)
@@ -115,24 +123,30 @@ def _expanded(
         for index, item in enumerate(value):
             if index:
                 yield replace(piece, operation="next", kind="text", text="")
+            if not item.pieces and found.items is not None:  # an element that is empty
+                yield replace(piece, kind="text", text="", operation="", is_quoted=True)
             inner = _expanded(item.pieces, found.order, found.context, depth + 1)
             for part in inner:
+                via = part.via or piece
                 if part.kind == "text" and not piece.is_quoted and found.items is None:
-                    yield replace(part, is_quoted=False, operation="split")
+                    yield replace(part, via=via, is_quoted=False, operation="split")
                 elif part.kind == "text":
-                    yield part
+                    yield replace(part, via=via)
                 else:
-                    yield replace(part, is_quoted=piece.is_quoted)
+                    yield replace(part, via=via, is_quoted=piece.is_quoted)
 
 
 def _value(
-    found: Assignment, piece: Piece, order: int, context: Context | None
+    found: Assignment, piece: Piece, order: int, context: Context | None, appended: int = 0
 ) -> list[Word] | None:
     """Return the words of what was assigned; None where that is not plain."""
     operation = "" if piece.default is not None else piece.operation
     if found.items is not None:
-        if operation in ("[@]", "[*]"):
-            return list(found.items) if not found.is_appended else None
+        if found.name == "@" and (part := re.fullmatch(r":(\d+)", operation)):
+            return list(found.items[int(part[1]) - 1 :])
+        if operation in ("[@]", "[*]") or (found.name == "@" and not operation):
+            before = _before(found, piece, order, context, appended)
+            return [*before, *found.items] if before is not None else None
         index = re.fullmatch(r"\[(\d+)\]", operation or "[0]")
         if index and int(index[1]) < len(found.items) and not found.is_appended:
             item = found.items[int(index[1])]
@@ -142,18 +156,38 @@ def _value(
         return None
     words = [found.value]
     if found.is_appended:
-        before = assigned(found.name, piece.shell, found.order, found.context)
-        if before is None or before.value is None or before.order >= order:
-            return None
-        earlier = _value(before, replace(piece, operation=""), before.order + 1, context)
+        earlier = _before(found, replace(piece, operation=""), order, context, appended)
         if earlier is None or len(earlier) != 1:
             return None
         words = [Word((*earlier[0].pieces, *found.value.pieces), found.value.span)]
     return words if sum(len(p.text) for p in words[0].pieces) < _MOST else None
 
 
-def resolve(word: Word | None, order: int, context: Context | None = None) -> str | None:
-    """Return the text that a word becomes; None where it is not known."""
+def _before(
+    found: Assignment, piece: Piece, order: int, context: Context | None, appended: int
+) -> list[Word] | None:
+    """Return the words that `NAME+=…` appends to."""
+    if not found.is_appended:
+        return []
+    before = assigned(found.name, piece.shell, found.order, found.context)
+    is_array = found.items is not None
+    if before is None or before.order >= order or (before.items is not None) != is_array:
+        return None
+    if appended >= _APPENDED:
+        return None
+    return _value(before, piece, before.order + 1, context, appended + 1)
+
+
+def resolve(
+    word: Word | None,
+    order: int,
+    context: Context | None = None,
+    known: Mapping[str, int] = _NONE_KNOWN,
+) -> str | None:
+    """Return the text that a word becomes; None where it is not known.
+
+    `known` holds numbers that the surroundings give, such as SLURM_JOB_NUM_NODES.
+    """
     if word is None:
         return None
     literal = word.literal
@@ -165,10 +199,12 @@ def resolve(word: Word | None, order: int, context: Context | None = None) -> st
         if piece.kind == "text":
             parts.append(piece.text)
         elif piece.kind == "arithmetic":
-            number = _evaluated(piece, order, context)
+            number = _evaluated(piece, order, context, known)
             if number is None:
                 return None
             parts.append(str(number))
+        elif piece.kind == "variable" and piece.text in known and _is_given(piece):
+            parts.append(str(known[piece.text]))
         elif piece.kind == "variable" and piece.default is not None and _is_plain(piece.default):
             parts.append(piece.default)
         else:
@@ -176,17 +212,30 @@ def resolve(word: Word | None, order: int, context: Context | None = None) -> st
     return "".join(parts)
 
 
+def _is_given(piece: Piece) -> bool:
+    """Tell whether a variable stands for what the surroundings give it."""
+    is_whole = piece.operation in _WHOLE or piece.default is not None
+    return is_whole and not is_assigned(piece.text, piece.shell)
+
+
 def _is_plain(text: str) -> bool:
     return not re.search(r"[$`\"'\\]", text)
 
 
-def number(word: Word | None, order: int, context: Context | None = None) -> int | None:
+def number(
+    word: Word | None,
+    order: int,
+    context: Context | None = None,
+    known: Mapping[str, int] = _NONE_KNOWN,
+) -> int | None:
     """Return the whole number that a word becomes; None where it is none, or not known."""
-    text = resolve(word, order, context)
+    text = resolve(word, order, context, known)
     return int(text) if text is not None and re.fullmatch(r"\d{1,9}", text.strip()) else None
 
 
-def _evaluated(piece: Piece, order: int, context: Context | None) -> int | None:
+def _evaluated(
+    piece: Piece, order: int, context: Context | None, known: Mapping[str, int]
+) -> int | None:
     """Work out `$((…))`."""
 
     def put_in(match: re.Match[str]) -> str:
@@ -194,10 +243,12 @@ def _evaluated(piece: Piece, order: int, context: Context | None) -> int | None:
         found = assigned(name, piece.shell, order, context)
         value = None
         if found is not None and found.value is not None:
-            value = number(found.value, found.order, found.context)
+            value = number(found.value, found.order, found.context, known)
+        elif not is_assigned(name, piece.shell):
+            value = known.get(name)
         return str(value) if value is not None else "?"
 
-    text = re.sub(r"\$?\{?\b([A-Za-z_]\w*)\b\}?", put_in, piece.text)
+    text = re.sub(r"\$?\{?\b([A-Za-z_]\w*)\b(?::-\d+)?\}?", put_in, piece.text)
     try:
         return _calculated(ast.parse(text.replace("/", "//"), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
@@ -235,4 +286,7 @@ def reads(word: Word, order: int, context: Context | None = None) -> list[Piece]
 
 def _inside(piece: Piece) -> list[Piece]:
     names = re.findall(r"\$?\{?\b([A-Za-z_]\w*)\b\}?", piece.text)
-    return [replace(piece, kind="variable", text=name, operation="") for name in names]
+    put_in = piece.text_of.placeholders if piece.text_of is not None else ()
+    outer = {one.text: one for one in put_in if one.kind == "variable"}
+    own = replace(piece, kind="variable", operation="")
+    return [outer.get(name) or replace(own, text=name) for name in names]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
-from slurmkit.check.script.assignments import Assignments
-from slurmkit.check.script.nested import DEEP, depth, heredoc, start_shells
+from slurmkit.check.script.assignments import Assignments, positional
+from slurmkit.check.script.grammar import chain, parse
+from slurmkit.check.script.heredoc import heredoc
+from slurmkit.check.script.nested import DEEP, depth, start_shells
 from slurmkit.check.script.shell import (
     Assignment,
     Command,
@@ -21,7 +22,7 @@ from slurmkit.check.script.source import Text
 from slurmkit.check.script.words import Word, read_word
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
     from slurmkit.check.script.read import Script
 
@@ -32,15 +33,6 @@ _DEEP = 8  # calls within calls
 _MOST = 20_000  # commands of a script, calls unrolled
 _BLOCKS = ("if_statement", "elif_clause", "else_clause", "case_item")
 _SUBSTITUTIONS = ("command_substitution", "process_substitution")
-
-
-@cache
-def parser() -> Parser:
-    """Return the parser of bash."""
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
 
 
 class Walk:
@@ -56,7 +48,7 @@ class Walk:
 
     def run(self) -> None:
         """Note all that the shell does."""
-        root = parser().parse(self.text.data).root_node
+        root = parse(self.text.data)
         self.shell.root = root
         self.script.trees.append((self.shell, root))
         self._block(root, Context())
@@ -79,8 +71,9 @@ class Walk:
         for index, child in enumerate(children):
             after = children[index + 1].type if index + 1 < len(children) else ""
             if child.is_named:
-                background = context.in_background or after == "&"
-                self._statement(child, replace(context, in_background=background))
+                is_new = after == "&" and not context.in_background
+                inner = replace(context, in_background=True) if is_new else context
+                self._statement(child, inner)
 
     def _statement(  # noqa: PLR0912  one branch a kind of statement
         self,
@@ -131,7 +124,7 @@ class Walk:
 
     def _list(self, node: Node, context: Context) -> None:
         """`a && b || c`: what comes second may not run, what comes first may fail."""
-        parts, operators = _chain(node)
+        parts, operators = chain(node)
         blocks = context.blocks
         for at, part in enumerate(parts):
             before = operators[at - 1] if at else ""
@@ -192,6 +185,7 @@ class Walk:
                     self._statement(child, replace(context, is_guarded=True))
         if name:
             self._assignments.unknown(name, node.start_byte, body.start_byte, inner, node)
+        self._assignments.loop(node, body, header if kind == "c-style" else "", inner)
         self._statement(body, inner)
 
     def _command(
@@ -237,20 +231,28 @@ class Walk:
         inner = replace(context, functions=(*context.functions, name))
         if body is None:
             return
+        arguments = command.words[1:]
         if name in self.shell.functions:
             self.shell.called.add(name)
+            before = self.shell.assignments.get("@", ())
+            own = before[-1].items if before else None
+            positional(self.shell, arguments, self.script.next_order(), context, command)
             self._statement(body, inner)
+            positional(self.shell, own, self.script.next_order(), context, command)
         elif depth(self.shell) < DEEP:  # one that the outer shell has exported
             shell = Shell(
-                found[1], self.shell.where, command, self.shell.in_container, self.shell.through
-            )
+                found[1], self.shell.where, command, self.shell.in_container, self.shell.through,
+                handles=self.shell.handles,
+            )  # fmt: skip
             command.nested.append(shell)
             at: Shell | None = self.shell
             while at is not None:
                 if name in at.functions:
                     at.called.add(name)
                 at = at.parent
-            Walk(self.script, shell, functions)._statement(body, Context(functions=inner.functions))
+            inner = Context(functions=inner.functions)
+            positional(shell, arguments, self.script.next_order(), inner, command)
+            Walk(self.script, shell, functions)._statement(body, inner)
 
     def _inside(self, node: Node, context: Context) -> None:
         """What is run to make a word."""
@@ -266,6 +268,7 @@ class Walk:
     def _redirects(self, node: Node, context: Context) -> Iterator[Redirect]:
         for child in node.children_by_field_name("redirect"):
             yield self._redirect(child, context)
+            yield from self._redirects(child, context)  # behind a heredoc's begin
 
     def _redirect(self, node: Node, context: Context) -> Redirect:
         if node.type == "heredoc_redirect":
@@ -281,19 +284,3 @@ class Walk:
                 self._inside(child, context)
                 target = self._word(child)
         return Redirect(operator, descriptor, target)
-
-
-def _chain(node: Node) -> tuple[list[Node], list[str]]:
-    """Return the parts of `a && b || c`, and what stands between them."""
-    if node.type != "list":
-        return [node], []
-    parts: list[Node] = []
-    operators: list[str] = []
-    for child in node.children:
-        if child.is_named:
-            inner, between = _chain(child)
-            parts += inner
-            operators += between
-        else:
-            operators.append(child.type)
-    return parts, operators

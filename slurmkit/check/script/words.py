@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "variable", "substitution", "arithmetic"]
 
-_PLACEHOLDER = re.compile("\ue000(.)\ue001", re.DOTALL)
+_PLACEHOLDER = re.compile("\ue000(.)\ue001|__put_in_(\\d+)__", re.DOTALL)
 _FIRST = 0xE100
 _MOST = 0x1500  # placeholders that fit into the private characters
 _ESCAPED_IN_STRING = re.compile(rb'\\([$`"\\]|\n)')
 _ESCAPED_IN_HEREDOC = re.compile(rb"\\([$`\\]|\n)")
+_BEFORE = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _ESCAPED = re.compile(rb"\\(.|\n)", re.DOTALL)
 
 
@@ -39,6 +40,8 @@ class Piece:
     """Of `${NAME…}`: what follows the name, such as `:-4`, `[0]`, `:0:9`."""
     node: Node | None = None
     text_of: Text | None = None
+    via: Piece | None = None
+    """The variable from whose value it comes: the last on the way, `$RUN` in `$ARGS`."""
 
     @property
     def default(self) -> str | None:
@@ -124,10 +127,24 @@ def _string(node: Node, text: Text, shell: Shell) -> Iterator[Piece]:
             "simple_expansion", "expansion", "command_substitution", "arithmetic_expansion",
         ):  # fmt: skip
             continue
-        yield from _escaped(text, shell, at, child.start_byte, _ESCAPED_IN_STRING, is_quoted=True)
+        begin = begin_of(child, text)
+        yield from _escaped(text, shell, at, begin, _ESCAPED_IN_STRING, is_quoted=True)
         yield from _pieces(child, text, shell, is_quoted=True)
         at = child.end_byte
     yield from _escaped(text, shell, at, end, _ESCAPED_IN_STRING, is_quoted=True)
+
+
+def begin_of(node: Node, text: Text) -> int:
+    """Return where an expansion begins: the grammar takes what is blank before it for its own."""
+    match = _BEFORE.match(text.data, node.start_byte, node.end_byte)
+    return match.end() if match else node.start_byte
+
+
+def known_text(text: Text, shell: Shell) -> Word:
+    """Return a text, such as a heredoc, as one quoted word."""
+    data = text.data.rstrip(b"\n")
+    pieces = tuple(_plain(text, shell, 0, len(data), is_quoted=True))
+    return Word(pieces, text.span(0, len(data)))
 
 
 def in_heredoc(text: Text, shell: Shell, start: int, end: int) -> Iterator[Piece]:
@@ -152,18 +169,23 @@ def _plain(text: Text, shell: Shell, start: int, end: int, *, is_quoted: bool) -
     if end <= start:
         return
     data = text.data[start:end]
-    if not text.placeholders or b"\xee" not in data:
+    if not text.placeholders or (b"\xee" not in data and b"__put_in_" not in data):
         said = data.decode(errors="replace")
         yield Piece("text", said, text.span(start, end), is_quoted, shell)
         return
     said, at = data.decode(errors="replace"), 0
     for match in _PLACEHOLDER.finditer(said):
         yield from _part(said[at : match.start()], said[:at], text, shell, start, is_quoted)
-        number = ord(match[1]) - _FIRST
-        if 0 <= number < len(text.placeholders):
-            yield replace(text.placeholders[number], is_quoted=is_quoted)
+        if (piece := _put_in_there(match, text)) is not None:
+            yield replace(piece, is_quoted=is_quoted)
         at = match.end()
     yield from _part(said[at:], said[:at], text, shell, start, is_quoted)
+
+
+def _put_in_there(match: re.Match[str], text: Text) -> Piece | None:
+    """Return what a placeholder stands for."""
+    number = int(match[2]) if match[2] else ord(match[1]) - _FIRST
+    return text.placeholders[number] if 0 <= number < len(text.placeholders) else None
 
 
 def _part(  # noqa: PLR0913, PLR0917  a place and what is there
@@ -175,29 +197,42 @@ def _part(  # noqa: PLR0913, PLR0917  a place and what is there
         yield Piece("text", said, span, is_quoted, shell)
 
 
-def placeholder(text: Text, piece: Piece) -> str:
-    """Keep a piece for a text that is being made; return what stands for it there."""
+def placeholder(text: Text, piece: Piece, *, is_number: bool = False) -> str:
+    """Keep a piece for a text that is being made; return what stands for it there.
+
+    Within `$((…))` that is a name, for the grammar's sake.
+    """
     if len(text.placeholders) >= _MOST:
         return "_"
     text.placeholders.append(piece)
-    return f"\ue000{chr(_FIRST + len(text.placeholders) - 1)}\ue001"
+    number = len(text.placeholders) - 1
+    return f"__put_in_{number}__" if is_number else f"\ue000{chr(_FIRST + number)}\ue001"
 
 
 def _variable(node: Node, text: Text, shell: Shell, *, is_quoted: bool) -> Piece:
-    said = text.data[node.start_byte : node.end_byte].decode(errors="replace")
+    begin = begin_of(node, text)
+    said = text.data[begin : node.end_byte].decode(errors="replace")
     inner = said[2:-1] if said.startswith("${") else said[1:]
     match = re.match(r"[!#]?(\w+|[@*#?$!-])", inner)
     name = match[1] if match else inner
     operation = inner[match.end() :] if match else ""
     if match and inner[0] in "!#" and len(inner) > 1:
         operation = inner[0] + operation
-    span = text.span(node.start_byte, node.end_byte)
+    span = text.span(begin, node.end_byte)
     return Piece("variable", name, span, is_quoted, shell, operation, node, text)
 
 
+def _shown_there(match: re.Match[str], text: Text) -> str:
+    piece = _put_in_there(match, text)
+    return match[0] if piece is None else _shown(piece)
+
+
 def _put_in(node: Node, text: Text, shell: Shell, *, is_quoted: bool) -> Piece:
-    said = text.data[node.start_byte : node.end_byte].decode(errors="replace")
-    span = text.span(node.start_byte, node.end_byte)
+    begin = begin_of(node, text)
+    said = text.data[begin : node.end_byte].decode(errors="replace")
+    if text.placeholders:
+        said = _PLACEHOLDER.sub(lambda m: _shown_there(m, text), said)
+    span = text.span(begin, node.end_byte)
     if node.type == "arithmetic_expansion":
         inner = said[3:-2] if said.startswith("$((") else said[2:-1]
         return Piece("arithmetic", inner.strip(), span, is_quoted, shell, "", node, text)

@@ -11,6 +11,7 @@ import pytest
 from slurmkit.check.importer.run import import_script
 from slurmkit.check.script.read import read
 from slurmkit.render.script import render
+from slurmkit.slurm.grammar import parse_time
 from slurmkit.spec.load import loads
 from tests.simulate.simulation import simulate
 
@@ -64,5 +65,5 @@ def directives(script: str) -> dict[str, str | None]:
     ours = ("output", "no-requeue")
     options = read(script.encode()).directives.options
     found = {option.name: option.value for option in options if option.name not in ours}
-    found["time"] = {"10": "10:00"}.get(found["time"] or "", found["time"])
+    found["time"] = str(parse_time(found["time"] or "0"))
     return found

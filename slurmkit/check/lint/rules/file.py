@@ -1,0 +1,90 @@
+"""SK101, SK102: what sbatch looks at before it reads a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from slurmkit.check.lint.job import Job
+from slurmkit.check.lint.rule import Edit, Found, rule
+from slurmkit.check.script.source import Span
+
+_SHEBANG = re.compile(rb"^[ \t]*#![ \t]*/[^\n]*\n?", re.MULTILINE)
+_SBATCH = re.compile(rb"^[ \t]*# ?SBATCH", re.MULTILINE)
+_DEFAULT = "#!/bin/bash\n"
+_MARK = b"\xef\xbb\xbf"
+_UNKNOWN = "\ue000".encode()
+
+
+@rule("SK101")
+def no_shebang(job: Job) -> Iterator[Found]:
+    """Not `#!` at the very beginning."""
+    text = job.script.batch.text
+    data = text.data
+    if data[:2] == b"#!" or data.startswith(_UNKNOWN):
+        return
+    if not job.script.directives.lines and _submits(job):
+        return  # it gives scripts to sbatch, and is none itself
+    end = data.find(b"\n")
+    span = text.span(0, max(1, end if end >= 0 else len(data))) if data else Span(0, 0)
+    if not data.strip():
+        yield job.found("SK101", span, "the script is empty: sbatch refuses it")
+        return
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        fix = "Save it as UTF-8 without a byte order mark."
+        yield job.found("SK101", span, "the file is UTF-16, which sbatch cannot read", fix)
+        return
+    found = _found(job, data, span)
+    is_for_sbatch = _SBATCH.search(data) is not None or _SHEBANG.search(data) is not None
+    yield found if is_for_sbatch else replace(found, severity="info")  # run by hand, perhaps
+
+
+def _submits(job: Job) -> bool:
+    return any(layers.program == "sbatch" for layers in job.script.layers.values())
+
+
+def _found(job: Job, data: bytes, span: Span) -> Found:
+    text = job.script.batch.text
+    match = _SHEBANG.search(data)
+    if data.startswith(_MARK + b"#!"):
+        what = "a byte order mark stands in front of `#!`"
+        edits = [Edit(text.span(0, len(_MARK)), "")]
+        return job.found("SK101", span, what, edits=edits, fix="Save it without the mark.")
+    if match is None:
+        what = "the first line is no `#!`, nor is any other: sbatch refuses the script"
+        is_bare = not data.startswith(_MARK)
+        edits = [Edit(text.span(0, 0), _DEFAULT)] if is_bare else []
+        return job.found("SK101", span, what, edits=edits)
+    line = data.count(b"\n", 0, match.start()) + 1
+    shebang = match[0].strip().decode(errors="replace")
+    if match.start() == 0:
+        what = f"blanks stand in front of `{shebang}`: sbatch refuses the script"
+    else:
+        what = f"`{shebang}` stands in line {line}, not in the first: sbatch refuses the script"
+    above = data[: match.start()]
+    is_plain = all(not row.strip() or row.lstrip().startswith(b"#") for row in above.split(b"\n"))
+    begin, until = text.span(0, 0).start, text.span(*match.span())
+    is_same = job.script.source.data[until.start : until.end] == match[0]
+    edits = []
+    if is_plain and is_same and b"\xef\xbf\xbd" not in match[0]:
+        edits = [Edit(until, ""), Edit(Span(begin, begin), f"{shebang}\n")]
+        if match.start() == 0:
+            edits = [Edit(until, f"{shebang}\n")]
+    fix = f"Make `{shebang}` the first line, with nothing in front of it."
+    return job.found("SK101", span, what, fix, edits=edits)
+
+
+@rule("SK102")
+def dos_line_breaks(job: Job) -> Iterator[Found]:
+    r"""`\r\n` anywhere."""
+    source = job.script.source
+    first = source.data.find(b"\r\n")
+    if first < 0:
+        return
+    count = source.data.count(b"\r\n")
+    many = "all" if count == source.data.count(b"\n") else str(count)
+    what = f"{many} of its line breaks are those of DOS: sbatch refuses the script"
+    said = source.data.replace(b"\r\n", b"\n").decode(errors="surrogateescape")
+    edits = [Edit(Span(0, len(source.data)), said)]
+    yield job.found("SK102", Span(first, first + 1), what, edits=edits)

@@ -1,0 +1,93 @@
+"""Heredocs, and the texts for an inner shell that come out of an outer one's expansion."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from slurmkit.check.script.shell import Shell
+from slurmkit.check.script.source import Source, Text
+from slurmkit.check.script.words import Piece, begin_of, in_heredoc, placeholder, read_word
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_TABS = re.compile(rb"^\t+", re.MULTILINE)
+
+
+def heredoc(node: Node, text: Text, shell: Shell) -> tuple[Text, bool]:
+    r"""Return a heredoc's body, and whether the shell that holds it expands variables in it.
+
+    With an unquoted delimiter the body is what comes out of that: `\$` has become `$`, and what
+    is put in stands as placeholders.
+    """
+    start = next((c for c in node.children if c.type == "heredoc_start"), None)
+    body = next((c for c in node.children if c.type == "heredoc_body"), None)
+    delimiter = (start.text or b"").decode(errors="replace") if start else ""
+    expanded = not any(char in delimiter for char in "'\"\\")
+    if body is None:
+        return Text(text.source, b""), expanded
+    tidy = _without_tabs if node.children[0].type == "<<-" else _as_it_is
+    begin = _begin(body, start, text)
+    data = text.data[begin : body.end_byte]
+    if not expanded:
+        span = range(begin, body.end_byte)
+        origins = array("l", (text.span(at, at + 1).start for at in span))
+        return tidy(Text(text.source, data, origins)), expanded
+    pieces: list[Piece] = []
+    at = begin
+    for child in (*body.children, None):
+        until = begin_of(child, text) if child is not None else body.end_byte
+        pieces += in_heredoc(text, shell, at, until)
+        if child is not None:
+            pieces += read_word(child, text, shell).pieces
+            at = child.end_byte
+    return tidy(as_text(text.source, pieces)), expanded
+
+
+def _begin(body: Node, start: Node | None, text: Text) -> int:
+    """Return where a heredoc's body begins: the grammar passes over blanks in front of it."""
+    line = text.data.find(b"\n", start.end_byte) + 1 if start is not None else body.start_byte
+    is_blank = not text.data[line : body.start_byte].strip()
+    return line if is_blank and line <= body.start_byte else body.start_byte
+
+
+def _as_it_is(text: Text) -> Text:
+    return text
+
+
+def as_text(source: Source, pieces: Iterable[Piece]) -> Text:
+    """Return a text for an inner shell: what is known, and placeholders for the rest."""
+    text = Text(source, b"", array("l"), [])
+    parts: list[bytes] = []
+    origins = array("l")
+    in_arithmetic = 0
+    for piece in pieces:
+        if piece.kind == "text":
+            data = piece.text.encode(errors="replace")
+            is_same = len(data) == piece.span.end - piece.span.start
+        else:
+            data = placeholder(text, piece, is_number=in_arithmetic > 0).encode()
+            is_same = False
+        in_arithmetic = max(0, in_arithmetic + data.count(b"((") - data.count(b"))"))
+        parts.append(data)
+        start = piece.span.start
+        origins.extend(range(start, start + len(data)) if is_same else [start] * len(data))
+    return Text(source, b"".join(parts), origins, text.placeholders)
+
+
+def _without_tabs(text: Text) -> Text:
+    """Return what `<<-` makes of a heredoc: no tabs at the beginning of lines."""
+    places: Sequence[int] = text.origins or range(len(text.data))
+    parts: list[bytes] = []
+    origins = array("l")
+    at = 0
+    for match in _TABS.finditer(text.data):
+        parts.append(text.data[at : match.start()])
+        origins.extend(places[at : match.start()])
+        at = match.end()
+    parts.append(text.data[at:])
+    origins.extend(places[at:])
+    return Text(text.source, b"".join(parts), origins, text.placeholders)

@@ -1,0 +1,78 @@
+"""Any bytes, any mangled script: lint says something or nothing, and never stumbles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slurmkit.check.lint.fixes import fix
+from slurmkit.check.lint.report import as_data, text
+from slurmkit.check.lint.rule import Found, rules
+from slurmkit.check.lint.run import lint
+from slurmkit.check.script.source import Source
+
+GOLDEN = sorted((Path(__file__).parents[2] / "render" / "golden").glob("*.sbatch"))
+SCRIPTS = [path.read_bytes() for path in GOLDEN[:6]]
+SCRIPTS += [example.encode() for rule in rules().values() for example in (rule.bad, rule.good)]
+PIECES = [
+    b"'", b'"', b"`", b"$(", b"${", b"\\", b"\n", b"\r\n", b"<<EOF\n", b"EOF\n", b"(", b"}", b"\0",
+    b"\xff", b"#SBATCH ", b"srun ", b"bash -c '", b"if ", b"fi\n", b"$SLURM_PROCID", b"&", b"|",
+    b"sbatch <<-E\n\t#!/bin/sh\n", b"=", b"--nodes", b"\xee\x80\x80", b"\xe2\x80\x93", b"#PBS -x\n",
+]  # fmt: skip
+
+
+@st.composite
+def mangled(draw: st.DrawFn) -> bytes:
+    """A script from which some was cut, and into which some was put."""
+    data = draw(st.sampled_from(SCRIPTS))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.integers(0, 40)))
+        data = data[:start] + draw(st.sampled_from([b"", *PIECES])) + data[end:]
+    return data
+
+
+def check(data: bytes) -> None:
+    source = Source(data, "x")
+    for finding in lint(data, "x"):
+        assert 0 <= finding.span.start <= finding.span.end <= len(data)
+        assert finding.what
+        assert finding.fix
+        assert len(text(finding, source)) >= 3
+        row = as_data(finding, source)
+        assert (finding.place) == f"x:{row['line']}:{row['column']}"
+
+
+def mends_once(data: bytes) -> None:
+    def look(script: bytes) -> list[Found]:
+        return lint(script, "x")
+
+    after = fix(data, look).data
+    assert fix(after, look).data == after
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    check(data)
+    check(b"#!/bin/bash\n#SBATCH " + data)
+
+
+@settings(max_examples=100, deadline=None)
+@given(mangled())
+def test_mangled_scripts(data: bytes) -> None:
+    check(data)
+
+
+@settings(max_examples=40, deadline=None)
+@given(mangled())
+def test_fixing_twice_changes_no_more(data: bytes) -> None:
+    mends_once(data)
+
+
+def test_all_kinds_of_nesting() -> None:
+    deep = b"$(" * 2000 + b")" * 2000
+    for data in (deep, b"(" * 3000, b"if true; then\n" * 800, b"'" * 999, b"a=$a" * 2000):
+        check(b"#!/bin/bash\n" + data)
