@@ -74,11 +74,11 @@ def option_value(text: str) -> str:
 
     sbatch splits these lines itself: quotes group, a backslash escapes even within quotes, an
     unquoted `#` starts a comment (`_get_argument` in Slurm's src/sbatch/opt.c). It expands nothing,
-    and a backslash before `$` or a backtick tells people so.
+    and a backslash before `$`, `~` or a backtick tells people so.
     """
     if _PLAIN_OPTION.match(text):
         return text
-    return '"' + re.sub(r'[\\"$`]', r"\\\g<0>", text) + '"'
+    return '"' + re.sub(r'[\\"$`~]', r"\\\g<0>", text) + '"'
 
 
 def terminator(word: str, text: str) -> str:
