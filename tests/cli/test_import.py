@@ -31,7 +31,7 @@ def test_the_job_file_goes_to_standard_output_and_the_rest_to_standard_error(
     assert f"{script}:4: cp data /tmp" in ran.stderr
     assert f"{script}:5: SK301" in ran.stderr
     rendered = slurmkit("render", "-", given=ran.stdout)
-    assert rendered.returncode == 0, rendered.stderr
+    assert rendered.exit_code == 0, rendered.stderr
     assert "train.py --lr 0.1" in rendered.stdout
 
 

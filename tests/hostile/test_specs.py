@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from slurmkit.render import directives
 from slurmkit.render.script import render
+from slurmkit.slurm.grammar import parse_time
 from slurmkit.slurm.options import check_option
 from slurmkit.spec.dump import dump_job, dump_yaml
 from slurmkit.spec.errors import SpecError
@@ -77,7 +78,11 @@ def _check_directives(spec: JobSpec, words: list[str]) -> None:
     resources, version = spec.resources, spec.site.slurm_version
     assert words[0] == f"--job-name={spec.name}"
     assert f"--nodes={resources.nodes}" in words
-    for name in ("time", "partition", "account", "qos", "constraint", "reservation", "exclude"):
+    times = [word.partition("=")[2] for word in words if word.startswith("--time=")]
+    assert [parse_time(time) for time in times] == (
+        [] if resources.time is None else [parse_time(resources.time)]
+    )
+    for name in ("partition", "account", "qos", "constraint", "reservation", "exclude"):
         value = getattr(resources, name)
         assert (f"--{name}={value}" in words) == (value is not None), name
     gres = spec.sbatch.get("gres")

@@ -28,7 +28,8 @@ print(known["MODE"], known["SLURMKIT_ATTEMPT"], *(known.get("SLURM_" + name) for
 status = pathlib.Path(known["SLURMKIT_RUN_DIR"], "status.json")
 if known["MODE"] == "again" and known["SLURMKIT_ATTEMPT"] == "0":
     status.write_text('{"state": "stopped"}')
-sys.exit(3 if known["MODE"] == "broken" else 0)
+is_first = known["RANK"] == "0"  # another one that failed would end it before it has spoken
+sys.exit(3 if known["MODE"] == "broken" and is_first else 0)
 """
 
 
