@@ -158,6 +158,15 @@ def test_a_log_without_any_failure_has_no_findings(told: Told) -> None:
     assert told(healthy, STEPS, "srun: Step created for StepId=12.1").findings == ()
 
 
+def test_what_a_good_end_looks_like(told: Told) -> None:
+    left = (
+        "[rank1]:[W1121 08:00:00.5 TCPStore.cpp:125] [c10d] recvValue failed on SocketImpl(fd=3): "
+        "Connection reset by peer"
+    )
+    assert told(STEPS, left).findings == ()
+    assert verdict(told(STEPS, left.replace("[W", "[E"))).code == "unknown"
+
+
 def test_the_last_attempt_counts(told: Told) -> None:
     meet = "slurmkit: 2 x 2 processes meet at n1:17001; files in /runs/x/12"
     found = told(meet, f"{TRACEBACK}\n{OOM}", CHILD, meet, f"{TRACEBACK}\nKeyError: 'x'", CHILD)
@@ -170,6 +179,15 @@ def test_a_job_that_was_preempted_and_went_on_has_not_died_of_it(told: Told) -> 
     assert verdict(told(STEPS, preempted)).code == "D32"
     again = STEPS.replace("step", "step 1")
     assert verdict(told(STEPS, preempted, again, LIMIT)).code == "D30"
+
+
+def test_a_job_of_submitit_that_was_requeued_and_began_again(told: Told) -> None:
+    says = "submitit {} (2022-07-12 04:18:45,8) - {}"
+    caught = says.format("WARNING", "Caught signal SIGHUP on n1: this job is preempted.")
+    begins = says.format("INFO", "Starting with JobEnvironment(job_id=12, hostname=n1)")
+    bypassed = says.format("WARNING", "Bypassing signal SIGTERM")
+    assert verdict(told(begins, bypassed, caught)).code == "D32"
+    assert told(begins, bypassed, caught, begins).findings == ()
 
 
 def test_a_step_that_waited_and_was_created(told: Told) -> None:
@@ -190,6 +208,8 @@ def test_too_few_processes_of_which_no_line_complains(told: Told) -> None:
     member = "Initializing distributed: GLOBAL_RANK: {}, MEMBER: {}/4"
     came = [member.format(rank, rank + 1) for rank in range(4)]
     assert verdict(told(*came[:2], CANCELLED)).code == "D02"
+    assert verdict(told(*came[:2], LIMIT)).code == "D02"
+    assert verdict(told(*came, STEPS, LIMIT)).code == "D30"
     assert told(*came, STEPS).findings == ()
 
 
@@ -209,3 +229,38 @@ def test_what_a_person_wrote_beside_the_output_counts_less(told: Told) -> None:
     for pasted in ("step 1", CHILD):
         found = verdict(told(prose, "```", pasted, "```"))
         assert (found.code, found.confidence) == ("D27", "medium")
+
+
+def test_progress_of_another_pasted_text_does_not_mean_that_it_went_on(told: Told) -> None:
+    oom = f"# {OOM}"
+    assert verdict(told(oom, "```", STEPS)).code == "D27"
+    assert told(OOM, STEPS).findings == ()
+
+
+def test_a_traceback_without_its_end_is_a_failure_that_says_nothing(told: Told) -> None:
+    found = verdict(told("loading data", TRACEBACK))
+    assert (found.code, found.lines[-1].text) == ("unknown", "loading data")
+    assert told(TRACEBACK, STEPS).findings == ()
+    assert told(TRACEBACK, state="COMPLETED").findings == ()
+    assert verdict(told(TRACEBACK, "KeyError: 'x'")).confidence == "medium"
+
+
+@pytest.mark.parametrize("passed_over", ["Exception ignored in: <f>", "--- Logging error ---"])
+def test_what_python_itself_passes_over(told: Told, passed_over: str) -> None:
+    raised = f"{TRACEBACK}\nAssertionError: can only test a child process"
+    assert told(STEPS, passed_over, raised).findings == ()
+    assert verdict(told(STEPS, raised)).code == "D50"
+
+
+def test_a_warning_is_less_sure_where_nothing_failed(told: Told) -> None:
+    elsewhere = (
+        "slurmstepd: error: couldn't chdir to `/home/u': No such file: going to /tmp instead"
+    )
+    assert verdict(told(elsewhere)).confidence == "medium"
+    ended = "srun: error: n1: task 0: Exited with exit code 2"
+    assert verdict(told(elsewhere, ended)).confidence == "high"
+
+
+def test_what_slurm_refuses_for_a_reason_of_its_own_is_a_failure(told: Told) -> None:
+    refused = "sbatch: error: Batch job submission failed: Unspecified error"
+    assert verdict(told(refused)).code == "unknown"

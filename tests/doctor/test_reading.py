@@ -37,6 +37,7 @@ def codes(path: Path) -> list[tuple[str, int]]:
         ("(RayTrainWorker pid=77, ip=10.0.0.2) ", None, None, "10.0.0.2"),
         ("2026-11-21 08:15:30,123 ERROR [rank3]: ", 3, None, None),
         ("[2026-11-21T08:15:30.5Z] 3: ", 3, None, None),
+        ("2026-11-21 08:15:30,123 - my.trainer - INFO - [rank3]: ", 3, None, None),
         ("\x1b[31m[rank3]:\x1b[0m \x1b[1m", 3, None, None),
         ("", None, None, None),
     ],
@@ -61,7 +62,7 @@ def test_a_progress_bar_and_a_json_text_hold_several_lines(tmp_path: Path) -> No
     quoted = tmp_path / "error.json"
     text = f'Traceback (most recent call last):\n  File "t.py", line 1\n{OOM}\n'
     quoted.write_text(json.dumps({"message": {"extraInfo": {"py_callstack": text}}}))
-    assert codes(quoted) == [("D27", 1)]
+    assert codes(quoted) == [("A02", 1), ("D27", 1)]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ Kind = Literal[
     "cancel",
     "hint",
     "aftermath",
+    "trace",
     "noise",
     "start",
     "joined",
@@ -33,6 +34,7 @@ Kind = Literal[
 - cancel: somebody ended the job, or Slurm ended the step after another failure.
 - hint: a warning that is the cause only where nothing else is told.
 - aftermath: it only follows from another's end (SIGTERM, ChildFailedError, Broken pipe).
+- trace: a traceback begins; what was raised may stand on none of the lines that are there.
 - noise: it looks bad and is harmless; the line is not read further.
 - start: here a new attempt of the job begins; what stands above is past.
 - joined: so many processes have come (groups count and world); too few where nothing follows.
@@ -63,6 +65,8 @@ class Cause:
     """A later line of the same file that shows that it did no harm."""
     yields_to: tuple[str, ...] = ()
     """Causes that explain this one: where one of them is found as well, it is the verdict."""
+    broader: str = ""
+    """Of our own: the cause of which it is a kind, under whose code it is told."""
     states: tuple[str, ...] = ()
     """States of Slurm (OUT_OF_MEMORY) that say the same without any line."""
     sure: Sure = "high"
@@ -109,6 +113,7 @@ def _cause(row: dict[str, Any]) -> Cause:
         unless=compiled("unless"),
         cleared_by=compiled("cleared_by"),
         yields_to=tuple(row.get("yields_to", ())),
+        broader=row.get("broader", ""),
         states=tuple(row.get("states", ())),
         sure=row.get("sure", "high"),
         meaning=" ".join(row.get("meaning", "").split()),

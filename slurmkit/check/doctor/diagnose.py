@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from slurmkit.check.doctor.cause import SURE, Sure, causes
+from slurmkit.check.doctor.cause import SURE, Sure, by_code, causes
 from slurmkit.check.doctor.event import Event, Line
 from slurmkit.check.doctor.gather import gather
 from slurmkit.check.doctor.joined import too_few
-from slurmkit.check.doctor.order import in_order, is_failure
+from slurmkit.check.doctor.order import in_order, is_failure, is_sign
 from slurmkit.check.doctor.reports import Reports, read_reports
 from slurmkit.check.doctor.sane import last_sane_lines
 from slurmkit.check.doctor.sieve import Sieve
@@ -47,7 +47,8 @@ def diagnose(
     events += [*too_few(events), *_of_state(state, events)]
     case = _Case(events, reports, state, node)
     ordered = in_order(events, reports.first)
-    failed = any(map(is_failure, events)) or (state and read_state(state).phase == "bad")
+    is_bad = read_state(state).phase == "bad" if state else any(map(is_sign, events))
+    failed = is_bad or any(map(is_failure, events))
     if not ordered and failed:
         return Diagnosis((case.unknown(last_sane_lines(logs, events)),), len(logs))
     return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
@@ -79,8 +80,10 @@ class _Case:
     def verdict(self, event: Event) -> Verdict:
         """Return what an event says, with whom it is about."""
         rank, node = self._who(event)
+        code = _broader(event)
         return Verdict(
-            code=event.code,
+            code=code or event.code,
+            detail=event.code if code else None,
             place=f"{event.line.file}:{event.line.line}",
             what=event.cause.title,
             fix=event.cause.fix,
@@ -127,9 +130,11 @@ class _Case:
     def _sure(self, event: Event) -> Sure:
         """Return how sure a verdict is: the cause's own, less what speaks against it."""
         doubts = SURE.index(event.cause.sure) + event.in_prose + event.survived
+        failed = self.state or self.reports.first or any(map(is_failure, self.events))
         if event.cause.kind == "error":  # one that is caught looks the same
-            failed = self.state or self.reports.first or any(map(is_failure, self.events))
             doubts += not failed
+        elif event.cause.kind == "hint":
+            doubts = max(doubts, int(not failed))
         rivals = {
             other.code
             for other in self.events
@@ -139,3 +144,14 @@ class _Case:
             and event.code not in other.cause.yields_to
         }
         return SURE[min(doubts + bool(rivals), len(SURE) - 1)]
+
+
+def _broader(event: Event) -> str | None:
+    """Return the code of the catalogue that holds a cause of our own; None where none does.
+
+    What a program raised is D50, however much more is known of it.
+    """
+    if event.cause.broader:
+        return event.cause.broader
+    is_own = event.code.startswith("D") and event.code >= "D60"
+    return "D50" if is_own and by_code()["D50"].search(event.text) else None

@@ -80,6 +80,8 @@ def _events(number: int, log: Log, hits: list[Hit]) -> list[Event]:
         looked[event.code, event.rank] += 1
         if looked[event.code, event.rank] <= _LOOKED_AT:
             event = _looked_around(event, hit, near)
+            if near.is_ignored(event.chain):
+                continue
         if any(hit.number in span for span in prose):
             event = replace(event, in_prose=True)
         events.append(event)

@@ -10,7 +10,7 @@ _LONGEST = 8000  # characters that a pattern is tried on at a time
 _OVERLAP = 500
 _DEEPEST = 9  # prefixes before one line
 
-_NODE = r"[A-Za-z][\w.-]*"
+_NODE = r"[A-Za-z][\w.-]{0,80}"
 _PREFIXES = tuple(
     re.compile(text)
     for text in (
@@ -24,13 +24,14 @@ _PREFIXES = tuple(
         rf"(?P<node>{_NODE}) *\| ",
         rf"(?P<node>{_NODE}):\d+:\d+ (?:\[(?P<local>\d+)\] )?",  # NCCL
         r"\((?:[\w.:]+ )?pid=\d+(?:, ip=(?P<node>[\d.]+))?\) ?",  # Ray
-        r"(?P<node>[a-z][a-z-]*[\w-]*\d): ",  # pdsh, deepspeed
+        r"(?P<node>[a-z][\w-]{0,62}\d): ",  # pdsh, deepspeed
         r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d/\d{4}|\d\d-\d\d)[T _]+\d\d:\d\d:\d\d"
         r"(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?[,:]? ?(?:- |\| )?",
         r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? ",
         r"\[?[EWIFDV]\d{3,8} +\d\d:\d\d:\d\d\.\d+ +[^\]\n]{0,120}\] ?",  # glog, torch
         r"\[[EWIF] [\w./]+:\d+\] ?",
         r"\[?(?:ERROR|WARNING|INFO|CRITICAL|DEBUG|FATAL)\b\]?[ :|-]+",
+        r"[\w.]+ - (?:ERROR|WARNING|INFO|CRITICAL|DEBUG|FATAL) - ",  # Python's logging
     )
 )
 

@@ -25,9 +25,11 @@ _DONE = re.compile(
     r"(?i)`?Trainer\.fit`? stopped: `?max_|\btrain_runtime\b"
     r"|\b(?:training|job|run) (?:is )?(?:done|finished|completed?)\b"
 )
+_FENCE = re.compile(r"^\s*(?:```|~~~)")  # another text that was pasted begins here
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _OF_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen |importlib")
+_IGNORED = re.compile(r"Exception ignored in|--- Logging error ---")  # the program goes on
 _CHAINED = re.compile(r"During handling of the above|was the direct cause of")
 
 
@@ -78,11 +80,21 @@ class Nearby:
         own = [row for row in found if not _OF_LIBRARY.search(row.said.text)] or found
         return tuple(self._line(row) for row in own[:1]), chain
 
+    def is_ignored(self, chain: int) -> bool:
+        """Tell whether Python passed over the exception whose tracebacks begin there.
+
+        It must be one that `frames` has just returned.
+        """
+        at = bisect_right(self._offsets, chain) - 1
+        return any(_IGNORED.search(row.said.text) for row in self._rows[max(0, at - 1) : at])
+
     def went_on(self, offset: int, number: int) -> bool:
         """Tell whether training went on behind a line."""
         at = self._at(offset, number)
         told: set[str] = set()
         for row in self._rows[at + 1 :]:
+            if _FENCE.match(row.said.text):
+                return False
             if _DONE.search(row.said.text):
                 return True
             if _PROGRESS.search(row.said.text):

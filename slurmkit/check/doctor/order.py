@@ -20,6 +20,7 @@ _ABORTED = re.compile(r"SIGABRT|[Ss]ignal:? 6\b|-6\b|Aborted")
 _FAILED = re.compile(
     r"ChildFailedError|exit(ed with exit)? code:? [1-9]|exitcode ?: -?[1-9]|exit status [1-9]"
 )
+_LEAVING = re.compile(r"\[W\S* .*(TCPStore|ProcessGroupNCCL)\.cpp")  # also at a good end
 _TELLING = ("first", "root", "error", "end", "killed")
 _BY_ITSELF = re.compile(r"srun: error: .*Exited with exit code (?!13[07]|143)[1-9]")
 _AT_ONCE = 2.0  # seconds within which clocks and buffers may turn the order around
@@ -54,7 +55,13 @@ def _in_order(events: Sequence[Event], first: Failed | None) -> list[Event]:
 
 def is_failure(event: Event) -> bool:
     """Tell whether a line says that a process failed, though not why."""
-    return event.cause.kind == "aftermath" and not event.survived
+    is_aftermath = event.cause.kind == "aftermath" and not event.survived
+    return is_aftermath and _LEAVING.search(event.line.text) is None
+
+
+def is_sign(event: Event) -> bool:
+    """Tell whether a line is a sign of a failure, though not sure, and not why."""
+    return is_failure(event) or (event.cause.kind == "trace" and not event.survived)
 
 
 def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
@@ -116,6 +123,8 @@ def _was_dead(found: Event, end: Event, events: Sequence[Event]) -> bool:
     """Tell whether a job had failed long before Slurm ended it."""
     if not _precedes(found, end):
         return False
+    if found.cause.kind == "stall" and found.world:  # ranks that never came
+        return True
     seconds = found.seconds, end.seconds
     if None not in seconds and (seconds[1] or 0) - (seconds[0] or 0) < _LONG:
         return False

@@ -24,7 +24,7 @@ _MANY = 5000  # the same for lines of different shapes that may name the same ca
 _SHAPES = 200  # of a cause that are told apart
 _FIRST, _LAST = 40, 20  # lines of one cause and shape that are kept of a file
 _NARROWEST = 40  # characters of a line that may have been wrapped
-_UNWRAPPED = ("noise", "aftermath", "error", "start")
+_UNWRAPPED = ("noise", "aftermath", "trace", "error", "start")
 
 
 @dataclass(frozen=True, slots=True)

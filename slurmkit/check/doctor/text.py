@@ -36,7 +36,7 @@ def lines(found: Diagnosis, state: str | None = None, width: int = 100) -> list[
         shown += ["", "also seen, and most likely what followed:"]
         shown += [_cut(f"  {_plain(other.in_a_line())}", width) for other in others]
     if verdict.is_known:
-        shown += ["", f"more on it: slurmkit doctor --explain {verdict.code}"]
+        shown += ["", f"more on it: slurmkit doctor --explain {verdict.detail or verdict.code}"]
     return shown
 
 

@@ -18,6 +18,8 @@ UNKNOWN = "unknown"
 class Verdict(Finding):
     """A cause of a job's death; `what` is its title."""
 
+    detail: str | None = None
+    """The code of a cause that is a kind of `code`, and is what the words are about."""
     confidence: Sure
     rank: int | None = None
     node: str | None = None
@@ -50,6 +52,7 @@ class Verdict(Finding):
         evidence = [{"file": one.file, "line": one.line, "text": one.text} for one in self.lines]
         return {
             "cause": self.code,
+            "detail": self.detail,
             "title": self.what,
             "confidence": self.confidence,
             "rank": self.rank,
