@@ -1,7 +1,7 @@
-"""How two workers share the tests.
+"""How three workers share the tests.
 
-Most tests wait, for a scheduler or a signal, so that two at once take little more time than one.
-Each worker has a Slurm of its own. The long tests come first, so that both end at one time.
+Most tests wait, for a scheduler or a signal, so that three at once take little more time than one.
+Each worker has a Slurm of its own. The long tests come first, so that all end at one time.
 """
 
 from __future__ import annotations
