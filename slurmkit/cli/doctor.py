@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,9 @@ import click
 
 if TYPE_CHECKING:
     from slurmkit.check.doctor.patient import Patient
+    from slurmkit.check.doctor.unpack import Unpacked
+
+_ID = re.compile(r"\d+(_\d+)?")
 
 
 @click.command("doctor")
@@ -21,8 +26,9 @@ if TYPE_CHECKING:
     "files",
     multiple=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Read this file, or all logs of a directory, of anybody's job; several may follow.",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Read this file, or all logs of a directory, of anybody's job; several may follow. "
+    "- is standard input.",
 )
 @click.argument("more", metavar="[FILE…]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--explain", metavar="CODE", help="Tell of a cause, such as D27.")
@@ -37,17 +43,22 @@ def command(
     """Name the first cause of a job's death.
 
     JOB is an id or a name; the last job that failed when nothing is named. With --log, only the
-    files are read: those of anybody's job.
+    files are read: those of anybody's job. An id is always a job's: a directory of that name is
+    meant by ./1234, unless it is a run directory.
     """
     if explain is not None:
         click.echo(_explained(explain))
         return
-    patient = _patient(job, (*files, *more))
     from slurmkit.check.doctor.diagnose import diagnose
+    from slurmkit.check.doctor.unpack import Unpacked
 
-    found = diagnose(patient.logs, state=patient.state, node=patient.node)
+    with tempfile.TemporaryDirectory(prefix="slurmkit-doctor-") as folder:
+        unpacked = Unpacked(Path(folder))
+        patient = _patient(job, (*files, *more), unpacked)
+        found = diagnose(patient.logs, state=patient.state, node=patient.node, word=patient.word)
+    found = unpacked.named(found)
     if as_json:
-        click.echo(json.dumps(_data(patient, found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_data(patient, found, unpacked), indent=2, ensure_ascii=False))
         return
     for note in patient.notes:
         click.echo(f"slurmkit: {note}", err=True)
@@ -57,31 +68,60 @@ def command(
     click.echo("\n".join(lines(found, patient.state, width)))
 
 
-def _patient(job: str | None, files: tuple[Path, ...]) -> Patient:
+def _patient(job: str | None, files: tuple[Path, ...], unpacked: Unpacked) -> Patient:
     from slurmkit.check.doctor import patient
 
+    if job == "":
+        raise click.UsageError("JOB is empty: name a job, a run directory, or files with --log")
     if files:
-        named = [Path(job), *files] if job else list(files)
-        missing = [path for path in named if not path.exists()]
-        if missing:
-            raise click.UsageError(f"no file {missing[0]}: name the logs of a job")
-        try:
-            return patient.of_files(named)
-        except FileNotFoundError as error:
-            raise click.UsageError(str(error)) from None
-    if job is not None and Path(job).is_dir():
-        return patient.of_directory(Path(job))
-    if job is not None and Path(job).is_file():
-        return patient.of_files([Path(job)])
-    return patient.of_job(job)
+        return _of_files([Path(job), *files] if job else list(files), unpacked)
+    path = Path(job) if job is not None else None
+    if job is None or path is None or not path.exists():
+        return patient.of_job(job)
+    if _ID.fullmatch(job) and not patient.is_run(path):
+        return patient.of_job(job)
+    if not path.is_dir():
+        return _of_files([path], unpacked)
+    try:
+        return patient.of_directory(path)
+    except OSError as error:
+        return _of_name(job, error)
 
 
-def _data(patient: Patient, found: Any) -> dict[str, Any]:
+def _of_files(named: list[Path], unpacked: Unpacked) -> Patient:
+    from slurmkit.check.doctor import patient
+
+    missing = [path for path in named if not path.exists() and str(path) != "-"]
+    if missing:
+        raise click.UsageError(f"no file {missing[0]}: name the logs of a job")
+    try:
+        return patient.of_files([unpacked.readable(path) for path in named])
+    except FileNotFoundError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        name = error.filename or "a file"
+        raise click.UsageError(f"cannot read {name}: {error.strerror or error}") from None
+
+
+def _of_name(job: str, error: OSError) -> Patient:
+    """Return the job of that name, where a directory of that name has no logs."""
+    from slurmkit.check.doctor import patient
+    from slurmkit.launch.registry import AmbiguousNameError, UnknownJobError
+
+    try:
+        return patient.of_job(job)
+    except AmbiguousNameError:
+        raise
+    except UnknownJobError:
+        raise click.UsageError(str(error)) from None
+
+
+def _data(patient: Patient, found: Any, unpacked: Unpacked) -> dict[str, Any]:
     return {
         "job": patient.id,
         "name": patient.name,
         "state": patient.state,
-        "files": [str(log.path) for log in patient.logs],
+        "files": [unpacked.name(log.path) for log in patient.logs],
         "findings": [verdict.data() for verdict in found.findings],
     }
 

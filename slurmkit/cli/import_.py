@@ -20,6 +20,8 @@ _TITLES = {
     "moved": "done by slurmkit itself now",
     "dropped": "left out",
 }
+_GROUPED = ("moved", "dropped")
+_MOST = 72  # characters of what stands in the script
 
 
 @click.command("import")
@@ -40,15 +42,54 @@ def command(script: Path, quiet: bool) -> None:
         click.echo(str(error), err=True)
         sys.exit(2)
     click.echo(imported.text, nl=False)
+    for line in told(str(script), imported.notes, quiet=quiet):
+        click.echo(line, err=True)
+
+
+def told(script: str, notes: list[Note], *, quiet: bool = False) -> list[str]:
+    """Return what there is to say about an import, a line each."""
+    lines: list[str] = []
     for kind, title in _TITLES.items():
-        notes = [note for note in imported.notes if note.kind == kind]
-        if notes and (kind in ("changed", "fixed") or not quiet):
-            _tell(script, title, notes)
+        found = [note for note in notes if note.kind == kind]
+        if found and (kind in ("changed", "fixed") or not quiet):
+            lines.append(f"slurmkit import: {title}:")
+            lines += (
+                _by_reason(script, found)
+                if kind in ("changed", *_GROUPED)
+                else [_line(script, n) for n in found]
+            )
+    return lines
 
 
-def _tell(script: Path, title: str, notes: list[Note]) -> None:
-    click.echo(f"slurmkit import: {title}:", err=True)
-    for note in notes:
-        place = f"{script}:{note.line}" if note.line else "the job file"
-        what = note.what if len(note.what) <= 70 else f"{note.what[:67]}..."
-        click.echo(f"  {place}: {what}\n      {note.why}", err=True)
+def _line(script: str, note: Note) -> str:
+    place = f"{script}:{note.line}" if note.line else "the job file"
+    what = note.what if note.kind == "fixed" else _short(note.what)
+    if not note.why:
+        return f"  {place}: {what}"
+    one = f"  {place}: {what}: {note.why}"
+    return one if len(one) <= 110 else f"  {place}: {what}\n      {note.why}"
+
+
+def _by_reason(script: str, notes: list[Note]) -> list[str]:
+    """What shares a reason shares a line."""
+    lines: list[str] = []
+    for why in dict.fromkeys(note.why for note in notes):
+        found = [note for note in notes if note.why == why]
+        places: dict[str, list[int]] = {}
+        for note in found:
+            places.setdefault(_short(note.what), []).append(note.line)
+        if len(found) == 1 and found[0].kind not in _GROUPED:
+            lines.append(_line(script, found[0]))
+        else:
+            whats = ", ".join(f"{what} ({_lines(at)})" for what, at in places.items())
+            lines.append(f"  {whats}: {why}")
+    return lines
+
+
+def _lines(at: list[int]) -> str:
+    numbers = [str(line) for line in dict.fromkeys(at)]
+    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."

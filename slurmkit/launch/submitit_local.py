@@ -141,7 +141,8 @@ def _left_out(spec: JobSpec) -> list[str]:
     from slurmkit.render.hosts import for_slurm_alone
 
     restarts = ["launcher.restarts: left out"] if spec.launcher.restarts else []
-    return [*restarts, *for_slurm_alone(spec)]
+    checks = ["preflight: left out; slurmkit preflight checks nodes"] if spec.preflight else []
+    return [*restarts, *checks, *for_slurm_alone(spec)]
 
 
 def _ended(entry: Entry) -> int | None:

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 _HEADER = ("JOB", "NAME", "STATE", "NODES", "ELAPSED", "LEFT", "RESTARTS", "WHY")
 _NAME, _WHY = 1, 7
+_GLANCES = 10  # jobs of a table whose logs are looked at, the latest that failed
+_GLANCED = 64 << 10  # bytes of each of their files
+_RANKS = 8  # files of ranks
+_LONGEST = 200  # columns of what they tell
 
 
 def overview_lines(overview: Overview, width: int | None = None) -> list[str]:
     """Return the table of a user's jobs; one sentence where there are none."""
     if not overview.jobs:
         return ["no job of yours waits or runs, and none has ended in the last 24 hours"]
-    rows = [_row(seen) for seen in overview.jobs]
+    failed = [seen for seen in overview.jobs if seen.record.state.name == "FAILED"]
+    causes = {seen.record.id: _glance(seen) for seen in failed[-_GLANCES:]}
+    rows = [_row(seen, causes.get(seen.record.id, "")) for seen in overview.jobs]
     return table.lines(_HEADER, rows, width=width, flexible=(_WHY, _NAME))
 
 
@@ -75,11 +81,25 @@ def _end(record: Record) -> str:
     return record.state.words
 
 
-def _row(seen: Seen) -> tuple[str, ...]:
+def _glance(seen: Seen) -> str:
+    """Return the cause of a job's failure, from little of what it left behind."""
+    if seen.tasks or not seen.entry.directory:
+        return ""
+    from slurmkit.check.doctor.glance import glance
+    from slurmkit.launch.rundir import RunDirectory
+
+    run = RunDirectory(Path(seen.entry.directory))
+    if not run.path.is_dir():
+        return ""
+    verdict = glance(run, seen.record.state.name, last=_GLANCED, ranks=_RANKS)
+    return table.cut(verdict.in_a_line(), _LONGEST) if verdict and verdict.is_known else ""
+
+
+def _row(seen: Seen, cause: str) -> tuple[str, ...]:
     record = seen.record
     tasks = seen.tasks
     of_array = len(tasks) > 1 or sum(tasks.values()) > 1
-    reason = "" if of_array and record.state.phase != "waiting" else why(record)
+    reason = "" if of_array and record.state.phase != "waiting" else cause or why(record)
     return (
         record.id,
         seen.entry.name or record.name,
@@ -173,7 +193,7 @@ def _unfit(run: RunDirectory) -> str:
 
 def _cause(run: RunDirectory, record: Record) -> str:
     """Return what the doctor says of a job that ended badly; nothing where it does not know."""
-    if record.state.phase != "bad":
+    if record.state.phase != "bad" or _unfit(run):  # which `failed` has told
         return ""
     from slurmkit.check.doctor.glance import glance
 

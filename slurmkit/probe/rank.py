@@ -72,7 +72,7 @@ def start(wanted: dict[str, Any], local: int) -> dict[str, Any]:
         try:
             said = rank(wanted, local)
         except Exception as error:
-            said = {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"}
+            said = {"error": f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"}
         os.write(writing, json.dumps(said).encode())
     finally:
         os._exit(0)

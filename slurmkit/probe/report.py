@@ -109,7 +109,9 @@ class Report:
         return "all nodes" if finding.node is None else self.names[finding.node]
 
     def _fine(self) -> str:
-        return "1 node is fine" if len(self.names) == 1 else f"{len(self.names)} nodes are fine"
+        fine = "1 node is fine" if len(self.names) == 1 else f"{len(self.names)} nodes are fine"
+        warned = len(self.findings)
+        return f"{fine}, with {warned} warning{'s' * (warned > 1)}" if warned else fine
 
     def _table(self) -> list[str]:
         columns = [column for column in self.columns if column.cells]

@@ -86,7 +86,7 @@ def context(spec: JobSpec, job_file: JobSpec | None) -> dict[str, Any]:
         "port": spec.launcher.port,
         "join_timeout": spec.launcher.join_timeout,
         "ports": spec.site.port_range,
-        "preflight": _preflight(spec, on_node),
+        "preflight": _preflight(spec, job_file or spec, on_node),
         "requeue": spec.requeue,
         "watched": requeue is not None,
         "signal_workers": requeue is not None and "time_limit" in requeue.when,
@@ -137,12 +137,15 @@ def _sweep(spec: JobSpec) -> Sweep | None:
     return sweep(spec)
 
 
-def _preflight(spec: JobSpec, on_node: list[tuple[str, str | None]]) -> Preflight | None:
+def _preflight(
+    spec: JobSpec, job_file: JobSpec, on_node: list[tuple[str, str | None]]
+) -> Preflight | None:
     if spec.preflight is None:
         return None
     from slurmkit.render.preflight import preflight
 
-    return preflight(spec, on_node)
+    # The user's own program, also where submitit starts it.
+    return preflight(spec.model_copy(update={"entrypoint": job_file.entrypoint}), on_node)
 
 
 def _job_yaml(spec: JobSpec) -> entrypoint.Document:

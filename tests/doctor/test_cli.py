@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -105,6 +106,35 @@ def test_several_files_and_one_without_a_failure(
     assert told.stdout == "no sign of a failure in 1 file\n"
 
 
+def test_packed_files_and_standard_input(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "a.out.gz").write_bytes(gzip.compress(LOG.encode()))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(LOG.encode() + os.urandom(9999))[:5000])
+    for name in ("a.out.gz", "cut.gz", "-", "/dev/stdin"):
+        ran = subprocess.run(
+            [SLURMKIT, "doctor", "--log", name, "--json"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, input=LOG,
+        )  # fmt: skip
+        told = json.loads(ran.stdout)
+        (line,) = told["findings"][0]["evidence"]
+        assert (told["files"], told["findings"][0]["cause"]) == ([name], "D27")
+        assert (line["file"], line["line"]) == (name, 2)
+
+
+def test_an_id_is_a_jobs_and_not_a_directorys(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "a.log").write_text(LOG)
+    env = {**environment, "PATH": str(tmp_path)}
+    told = kit(tmp_path, env, "doctor", "1")
+    assert told.returncode == 1
+    assert "squeue cannot be run" in told.stderr
+    assert kit(tmp_path, env, "doctor", "./1").stdout.startswith("D27")
+    (tmp_path / "1" / "events").mkdir()
+    (tmp_path / "1" / "logs").mkdir()
+    (tmp_path / "1" / "logs" / "n1.rank0.log").write_text("KeyError: 'a'\n")
+    data = json.loads(kit(tmp_path, env, "doctor", "1", "--json").stdout)
+    assert (data["job"], data["findings"][0]["cause"]) == ("1", "D50")
+
+
 def test_a_cause_is_explained(tmp_path: Path, environment: dict[str, str]) -> None:
     told = kit(tmp_path, environment, "doctor", "--explain", "d27")
     assert told.stdout.startswith("D27: out of GPU memory\n  meaning")
@@ -117,6 +147,9 @@ def test_a_cause_is_explained(tmp_path: Path, environment: dict[str, str]) -> No
         (["--explain", "A01"], "no cause 'A01'"),
         (["--log", "none.log"], "no file none.log"),
         (["--log", "empty"], "no logs in empty"),
+        (["empty"], "no logs in empty"),
+        ([""], "JOB is empty"),
+        (["runs/a"], "2 runs in runs/a: name one, such as runs/a/"),
         (["nobody"], "no job named 'nobody'"),
         ([], "no job was submitted from here yet"),
     ],
@@ -125,6 +158,8 @@ def test_mistakes_are_told_in_a_line(
     tmp_path: Path, environment: dict[str, str], words: list[str], said: str
 ) -> None:
     (tmp_path / "empty").mkdir()
+    for number in "12":
+        (tmp_path / "runs" / "a" / number / "events").mkdir(parents=True)
     found = kit(tmp_path, environment, "doctor", *words)
     assert (found.returncode, found.stdout) == (2, "")
     assert said in found.stderr

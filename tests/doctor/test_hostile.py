@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -67,3 +68,13 @@ def test_files_that_are_empty_or_not_there(tmp_path: Path) -> None:
     check([path, tmp_path / "none.log", tmp_path], "FAILED")
     check([], "FAILED")
     check([path], None)
+
+
+def test_a_line_of_megabytes_costs_seconds(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(f"{'x' * 2_000_000} CUDA out of memory. Tried to {'y-' * 1_000_000}\n")
+    started = time.monotonic()
+    verdict = diagnose([Log(log)]).verdict
+    assert verdict is not None
+    assert verdict.code == "D27"
+    assert time.monotonic() - started < 5

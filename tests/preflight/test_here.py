@@ -108,6 +108,44 @@ def test_the_imports_of_a_program_without_running_it(tmp_path: Path) -> None:
     assert report.exclude == ()  # it is nobody's in particular
 
 
+LATE = "import json\nimport sys\n\nsys.path.insert(0, '..')\nfrom nothing_such import a\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        (LATE, []),  # who knows where it looks from there on
+        ("import os\nROOT = os.path.sep\n" + LATE, []),
+        ("def f():\n    sys.path.clear()\nimport nothing_such\n", ["import-fails"]),
+        ("import nothing_such\n" + LATE, ["import-fails"]),
+        ("import os\nROOT = os.path.sep\nimport nothing_such\n", ["import-fails"]),
+        (LATE + "import broken\n", ["import-fails"]),
+    ],
+)
+def test_imports_of_a_program_that_changes_where_they_are_found(
+    tmp_path: Path, text: str, codes: list[str]
+) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "program.py").write_text(text)
+    report = run_here(1, "entrypoint", entrypoint={"script": str(tmp_path / "program.py")})
+    assert [code for code, _ in found(report)] == codes, report.lines()
+
+
+def test_imports_that_take_too_long_are_slow_and_no_dead_node(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import endless\n")
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
+    program = {"script": str(tmp_path / "program.py")}
+    report = run_here(1, "entrypoint", entrypoint=program, timeout=5)
+    assert [finding.code for _, finding in report.findings] == ["import-slow"]
+    assert report.code == 0
+    assert report.lines()[-1].startswith("preflight: 1 node is fine, with 1 warning (")
+
+
+def test_a_swept_program_is_shown_as_not_tried() -> None:
+    report = run_here(1, "entrypoint", entrypoint=None)
+    assert "swept: not tried" in "\n".join(report.lines())
+
+
 def coordinate(settings: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "slurmkit.probe", "coordinate", "--nodes=a"]
     return subprocess.run(

@@ -14,6 +14,7 @@ from slurmkit.check.doctor.order import in_order, is_failure, is_sign
 from slurmkit.check.doctor.reports import Reports, read_reports
 from slurmkit.check.doctor.sane import last_sane_lines
 from slurmkit.check.doctor.sieve import Sieve
+from slurmkit.check.doctor.spoken import events_of_word, of_error_files
 from slurmkit.check.doctor.stalled import rank_that_is_missing
 from slurmkit.check.doctor.verdict import UNKNOWN, Diagnosis, Verdict
 from slurmkit.slurm.states import read_state
@@ -33,6 +34,7 @@ def diagnose(
     state: str | None = None,
     node: str | None = None,
     last: int | None = None,
+    word: Line | None = None,
 ) -> Diagnosis:
     """Name the first cause of a job's death.
 
@@ -41,16 +43,24 @@ def diagnose(
         state: Slurm's word on the job, such as TIMEOUT.
         node: where it ran, if that was one node.
         last: how many bytes of each file's end to read; all otherwise.
+        word: why it failed by its own word, as status.json has it.
     """
     reports = read_reports(log.path for log in logs if log.rank is None)
+    logs = [*logs, *of_error_files(reports, logs)]
     events = gather(logs, _sieve(), last=last)
     events += [*too_few(events), *_of_state(state, events)]
-    case = _Case(events, reports, state, node)
+    told = events_of_word(word, _NOWHERE)
+    events += [event for event in told if event.cause.kind == "first"]
     ordered = in_order(events, reports.first)
+    if not ordered:
+        events += told
+        ordered = in_order(events, reports.first)
+    case = _Case(events, reports, state, node)
     is_bad = read_state(state).phase == "bad" if state else any(map(is_sign, events))
     failed = is_bad or any(map(is_failure, events))
-    if not ordered and failed:
-        return Diagnosis((case.unknown(last_sane_lines(logs, events)),), len(logs))
+    if not ordered and (failed or word):
+        lines = [*last_sane_lines(logs, events), *([word] if word else [])]
+        return Diagnosis((case.unknown(lines),), len(logs))
     return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
 
 
@@ -104,14 +114,16 @@ class _Case:
             place=f"{lines[-1].file}:{lines[-1].line}" if lines else "the logs",
             what="unknown: it failed, and its logs do not say why",
             fix=(
-                "look at the lines above; run it once more with TORCH_DISTRIBUTED_DEBUG=DETAIL, "
-                "NCCL_DEBUG=INFO and python -X faulthandler"
+                f"{'look at the lines above; ' if lines else ''}run it once more with "
+                "TORCH_DISTRIBUTED_DEBUG=DETAIL, NCCL_DEBUG=INFO and python -X faulthandler"
             ),
             confidence="low",
             rank=first.rank if first else None,
             node=first.node if first else self.node,
             lines=tuple(lines),
-            meaning="No line names a cause; these are the last ones before the trouble began.",
+            meaning="No line names a cause; these are the last ones before the trouble began."
+            if lines
+            else "It left no logs, or none that can be read.",
         )
 
     def _who(self, event: Event) -> tuple[int | None, str | None]:

@@ -19,6 +19,8 @@ class Log:
     rank: int | None = None
     """Of a file of one rank alone."""
     node: str | None = None
+    holds_attempts: bool = False
+    """Whether several attempts of the job wrote to it, with nothing between them."""
 
 
 @dataclass(frozen=True, slots=True)

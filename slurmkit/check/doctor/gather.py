@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 8  # lines of one cause and rank in a file around which is looked
 _LONGEST = 500  # characters of a line, as evidence
+_BEFORE = 100  # of them before what tells
 _OF_RANK = re.compile(r"rank[_-]?(\d{1,5})(?!\d)")
 _RANK = re.compile(r"\[[Rr]ank (\d{1,5})\]|\brank:? (\d{1,5})\b")
 _WARNING = re.compile(r"\[W(?:\d{3,8})? |\bW\d{3,8} \d\d:|(?<!NCCL )\bWARN(?:ING)?\b")
@@ -35,13 +36,14 @@ def gather(logs: Sequence[Log], sieve: Sieve, *, last: int | None = None) -> lis
     said: set[tuple[int | None, str]] = set()
     is_whole = False
     for number, log in enumerate(logs):
-        hits = _of_last_attempt(_uncleared(scan(log.path, sieve, last=last)))
+        every = _uncleared(scan(log.path, sieve, last=last))
+        hits = _of_last_attempt(every)
         events = _events(number, log, hits)
         if is_whole and log.rank is not None:
             # The job's output has these lines too, in the order in which they came.
             events = [event for event in events if (event.rank, event.text) not in said]
         elif number == 0:
-            said = {(event.rank, event.text) for event in events}
+            said = {(event.rank, event.text) for event in (_event(0, log, hit) for hit in every)}
             is_whole = _holds_ranks(hits)
         found += events
     return found
@@ -87,6 +89,8 @@ def _events(number: int, log: Log, hits: list[Hit]) -> list[Event]:
         events.append(event)
     went_on = [event.place[1] for event in events if event.survived and event.cause.kind == "end"]
     begin = max(went_on, default=-1)  # the job was started again
+    if log.holds_attempts:  # each ended with one traceback of a rank at most
+        begin = max(begin, *(event.chain - 1 for event in events if event.frames), -1)
     return [event for event in events if event.place[1] > begin]
 
 
@@ -95,9 +99,9 @@ def _event(number: int, log: Log, hit: Hit) -> Event:
     node = named and next(filter(None, named.groups()), None)
     return Event(
         cause=hit.cause,
-        line=Line(str(log.path), hit.number, hit.said.shown.strip()[:_LONGEST]),
+        line=Line(str(log.path), hit.number, _shown(hit, hit.said.shown)),
         place=(number, hit.offset),
-        text=hit.said.text.strip()[:_LONGEST],
+        text=_shown(hit, hit.said.text),
         rank=_rank(hit, log),
         node=hit.groups.get("node") or node or hit.said.node or log.node,
         chain=hit.offset,
@@ -105,6 +109,16 @@ def _event(number: int, log: Log, hit: Hit) -> Event:
         count=int(hit.groups.get("count") or 0),
         world=int(hit.groups.get("world") or 0),
     )
+
+
+def _shown(hit: Hit, text: str) -> str:
+    """Return a line as evidence; of a long one the part that tells."""
+    text = text.strip()
+    match = hit.cause.search(text) if len(text) > _LONGEST else None
+    if match is None or match.end() <= _LONGEST:
+        return text[:_LONGEST]
+    begin = max(0, match.start() - _BEFORE)
+    return f"…{text[begin + 1 : begin + _LONGEST]}"
 
 
 def _looked_around(event: Event, hit: Hit, near: Nearby) -> Event:

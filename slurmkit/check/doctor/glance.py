@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.diagnose import diagnose
 from slurmkit.check.doctor.sources import logs_of_run
+from slurmkit.check.doctor.spoken import word_of
 
 if TYPE_CHECKING:
     from slurmkit.check.doctor.verdict import Verdict
@@ -15,11 +16,16 @@ _LAST = 256 << 10  # bytes of each file
 _RANKS = 64
 
 
-def glance(run: RunDirectory, state: str) -> Verdict | None:
+def glance(
+    run: RunDirectory, state: str, *, last: int = _LAST, ranks: int = _RANKS
+) -> Verdict | None:
     """Return the verdict on a job; None where nothing looks like a failure.
 
     Args:
         run: its run directory.
         state: Slurm's word on it.
+        last: bytes that are read of each file.
+        ranks: files of ranks that are read.
     """
-    return diagnose(logs_of_run(run, most=_RANKS), state=state, last=_LAST).verdict
+    logs = logs_of_run(run, most=ranks)
+    return diagnose(logs, state=state, last=last, word=word_of(run)).verdict

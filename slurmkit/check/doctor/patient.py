@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.sources import logs_of_files, logs_of_run
+from slurmkit.check.doctor.spoken import word_of
 from slurmkit.launch.rundir import RunDirectory
 
 if TYPE_CHECKING:
-    from slurmkit.check.doctor.event import Log
+    from slurmkit.check.doctor.event import Line, Log
     from slurmkit.launch.registry import Entry
     from slurmkit.slurm.records import Record
 
@@ -29,6 +30,8 @@ class Patient:
     """Slurm's word; None where it was not asked, or does not know."""
     node: str | None = None
     """Where it ran, if it had one node."""
+    word: Line | None = None
+    """Why it failed by its own word."""
     notes: list[str] = field(default_factory=list)
     """What could not be asked, for people."""
 
@@ -42,12 +45,27 @@ def of_files(paths: list[Path]) -> Patient:
     return Patient(logs_of_files(paths))
 
 
-def of_directory(path: Path) -> Patient:
-    """Return the job of a run directory, or else the logs in a directory."""
+def is_run(path: Path) -> bool:
+    """Tell whether a directory is that of a run."""
     run = RunDirectory(path.resolve())
-    if not (run.events.is_dir() or run.job_file.is_file()):
-        return of_files([path])
-    return _of_run(run, None)
+    return run.events.is_dir() or run.job_file.is_file()
+
+
+def of_directory(path: Path) -> Patient:
+    """Return the job of a run directory, or else the logs in a directory.
+
+    Raises:
+        FileNotFoundError: it holds no logs, or several runs.
+    """
+    if is_run(path):
+        return _of_run(RunDirectory(path.resolve()), None)
+    runs = sorted(one for one in path.iterdir() if one.is_dir() and is_run(one))
+    if len(runs) == 1:
+        return of_directory(runs[0])
+    if runs:
+        latest = max(runs, key=lambda run: run.stat().st_mtime)
+        raise FileNotFoundError(f"{len(runs)} runs in {path}: name one, such as {latest}")
+    return of_files([path])
 
 
 def of_job(text: str | None) -> Patient:
@@ -90,7 +108,8 @@ def _of_run(run: RunDirectory, record: Record | None) -> Patient:
     state, node = _said(record)
     nodes = {log.node for log in run.rank_logs()}
     node = node or (nodes.pop() if len(nodes) == 1 else None)
-    return Patient(logs_of_run(run), run.path.name, run.path.parent.name, state, node)
+    id, name = run.path.name, run.path.parent.name
+    return Patient(logs_of_run(run), id, name, state, node, word_of(run))
 
 
 def _said(record: Record | None) -> tuple[str | None, str | None]:

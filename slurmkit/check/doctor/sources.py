@@ -20,11 +20,22 @@ _MOST = 4096  # files of a directory
 def logs_of_run(run: RunDirectory, *, most: int = _MOST) -> list[Log]:
     """Return the files of a run directory, the output of the whole job first."""
     whole = [Log(run.output)] if run.output.is_file() else []
+    started = [row.get("time") for row in run.batch_events() if row.get("event") == "started"]
+    again = len(started) > 1
     try:
-        ranks = [Log(log.path, log.rank, log.node) for log in run.rank_logs()]
+        ranks = [Log(log.path, log.rank, log.node, again) for log in run.rank_logs()]
     except OSError:
         ranks = []
+    if again and isinstance(begin := started[-1], int | float):
+        ranks = [log for log in ranks if _written(log.path) >= begin] or ranks
     return [*whole, *ranks[:most]]
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def logs_of_files(paths: Sequence[Path]) -> list[Log]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from slurmkit.check.importer.draft import Draft
-from slurmkit.check.importer.values import ARRAY_VARIABLE
+from slurmkit.check.importer.names import ARRAY_VARIABLE
 from slurmkit.check.lint.job import Job, gpu_count
 from slurmkit.check.script.directives import Piece
 from slurmkit.check.script.options import Given
@@ -34,7 +34,7 @@ _DROPPED = {
 _WORKED_OUT = (
     "nodes", "ntasks", "ntasks-per-node", "tasks-per-node", "cpus-per-task", "cpus-per-gpu",
     "gpus", "gpus-per-node", "gpus-per-task", "gres", "mem-per-gpu", "exclusive", "job-name",
-    "requeue", "signal", "array", "dependency", "tres-per-node",
+    "requeue", "signal", "array", "dependency", "tres-per-node", "ntasks-per-gpu",
 )  # fmt: skip
 
 
@@ -51,6 +51,9 @@ def read_directives(job: Job, draft: Draft, tasks_per_node: int) -> None:
         line = _line(job, option)
         if option.problem:
             _unreadable(draft, option, line)
+        elif option.name == "mail-type" and option.value and option.name in seen:
+            given = draft.fields["sbatch"]  # Slurm adds them up
+            given[option.name] = f"{option.value},{given[option.name]}"
         elif option.name in seen:
             why = "given again further down, where it counts"
             draft.note(line, "dropped", _shown(option), why)
@@ -131,7 +134,7 @@ def _dependency(draft: Draft, value: str) -> None:
 
 def _array(draft: Draft, value: str) -> None:
     found = check_array(value)
-    draft.fields["sweep"] = {f"environment.variables.{ARRAY_VARIABLE}": list(found.indices)}
+    draft.put("sweep", f"environment.variables.{ARRAY_VARIABLE}", list(found.indices))
     draft.set("environment", "variables", ARRAY_VARIABLE, str(found.indices[0]))
     if found.limit:
         draft.fields["sweep_limit"] = found.limit
@@ -154,7 +157,12 @@ def _shape(job: Job, draft: Draft, tasks_per_node: int) -> None:
                    "Slurm reads no variables there; set resources.nodes")  # fmt: skip
     if named := job.value("nodelist"):
         with suppress(GrammarError):  # Slurm takes the greater of the two
-            nodes = max(nodes or 1, count_nodelist(named))
+            count = count_nodelist(named)
+            if nodes is not None and count > nodes and job.value("nodes"):
+                why = f"names {count} nodes, more than --nodes={nodes}: all of them count"
+                line = _line(job, job.given("nodelist"))
+                draft.note(line, "changed", f"--nodelist={named}", why)
+            nodes = max(nodes or 1, count)
     if (nodes or 1) > 1 or text:
         draft.put("resources", "nodes", nodes or 1)
     cpus = job.value("cpus-per-task")
@@ -207,12 +215,24 @@ def _requeue(job: Job, draft: Draft) -> None:
         draft.fields["requeue"] = fields
     elif requeue is not None:
         draft.fields["requeue"] = {"when": ["preemption", "node_failure"]}
+    _too_short(job, draft)
     if signal is not None:
         told = "the processes get USR1, `requeue.lead_time` seconds before the end"
         why = told if "requeue" in draft.fields else f"see `requeue`: with it {told}"
         is_same = "requeue" in draft.fields and match and match[2] == "USR1"
         kind = "moved" if is_same else "changed"
         draft.note(_line(job, signal), kind, _shown(signal), why)  # type: ignore[arg-type]
+
+
+def _too_short(job: Job, draft: Draft) -> None:
+    """No time to be told beforehand in a job that lasts no longer."""
+    lead = draft.get("requeue", "lead_time") or 120
+    limit = draft.get("resources", "time")
+    seconds = parse_time(limit) if limit else None
+    if "requeue" in draft.fields and seconds is not None and seconds <= lead:
+        del draft.fields["requeue"]
+        why = f"the job ends before: requeue needs more than {lead} s"
+        draft.note(_line(job, job.given("time")), "changed", f"--time={limit}", why)
 
 
 def _line(job: Job, option: Given[Piece] | None) -> int:

@@ -21,6 +21,15 @@ class Note:
     why: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An entry of environment.setup."""
+
+    text: str
+    comment: str = ""
+    """Where it is from, for the job file's reader."""
+
+
 @dataclass
 class Draft:
     """A job file in the making."""
@@ -28,12 +37,15 @@ class Draft:
     name: str = "job"
     fields: dict[str, Any] = field(default_factory=dict)
     """The parts of the job file, each with its fields."""
-    setup: list[str] = field(default_factory=list)
-    """Lines of environment.setup, comments included."""
+    setup: list[Kept] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
     """Lines of setup that work out what an argument needs."""
     needed: dict[str, int] = field(default_factory=dict)
     """Variables of the script that the program's words read, and the line of the first."""
+    exported: set[str] = field(default_factory=set)
+    """Those of them that are read on the nodes."""
+    foreign: set[str] = field(default_factory=set)
+    """Variables that the program's words read and the script does not set itself."""
     swept: set[str] = field(default_factory=set)
     """Variables of a loop that has become a sweep."""
     notes: list[Note] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Statements that have a field of their own: modules, venv, conda, `set -e`, a requeue."""
+"""Statements that have a field of their own: modules, venv, conda; `set -e`; a requeue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _MODULES = re.compile(
     r"((?!(?:purge|list|use|unload|swap|avail|-)\b)[\w@%+:./][\w@%+:./-]*"
     r"(?:\s+[\w@%+:./][\w@%+:./-]*)*)"
 )
-_STOPS = re.compile(r"set (-e|-o errexit|-o pipefail|-eo pipefail|-e -o pipefail)")
+_SET = re.compile(
+    r"set((?: [-+](?:[euxvE]*o (?:errexit|pipefail|nounset|xtrace|verbose)|[euxvE]+))+)"
+)
 _ACTIVATE = re.compile(r"(?:source|\.)\s+[\"']?(\S+?)/bin/activate[\"']?$")
 _OTHER = re.compile(r"\$\(|`|conda|mamba|miniforge", re.IGNORECASE)
 """Not the path of a venv: conda has a script of that name too."""
@@ -21,6 +23,21 @@ _HOOK = re.compile(  # with a conda that is on PATH: slurmkit finds it there as 
     r"(?:source|\.)\s+[\"']?(?:\$\(|`)conda info --base(?:\)|`)\S*[\"']?"
     r"|eval\s+[\"']?(?:\$\(|`)conda\s+shell\.\S+\s+hook.*"
 )
+
+
+def stops(text: str) -> str | None:
+    """Tell what `set -euo pipefail` and the like make of failures: "on", "off" or "" (neither).
+
+    None for any other statement.
+    """
+    match = _SET.fullmatch(text)
+    if match is None:
+        return None
+    state = ""
+    for sign, letters, name in re.findall(r"([-+])([euxvE]*)(?:o (\w+))?", match[1]):
+        if "e" in letters or name == "errexit":
+            state = "on" if sign == "-" else "off"
+    return state
 
 
 def named(text: str, draft: Draft, *, is_open: bool) -> str | None:
@@ -35,8 +52,6 @@ def named(text: str, draft: Draft, *, is_open: bool) -> str | None:
     Returns:
         What to tell about it, which may be nothing; None where it has no field.
     """
-    if _STOPS.fullmatch(text):
-        return "the script that slurmkit writes has it"
     if text.startswith("trap ") and ("requeue" in text or "requeue" in draft.fields):
         return "see `requeue`"
     if not is_open:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slurmkit.check.importer import names
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.importer.values import Values
 from slurmkit.check.script.shell import Assignment, Shell
@@ -9,19 +10,32 @@ from slurmkit.check.script.variables import resolve
 from slurmkit.spec.reserved import reserved
 from slurmkit.spec.secret import secret_name, secret_value
 
+_ALWAYS = ("HOME", "USER", "LOGNAME")
 
-def is_plain(one: Assignment, shell: Shell) -> bool:
-    """Tell whether a value is known beforehand, or comes from the job's environment."""
-    if one.value is None or one.is_appended or len(shell.assignments.get(one.name, ())) > 1:
+
+def is_plain(one: Assignment, shell: Shell, *, is_open: bool = True) -> bool:
+    """Tell whether a value is known beforehand, or comes from the job's environment.
+
+    Args:
+        one: The assignment.
+        shell: Where it is.
+        is_open: Whether the environment is still the job's: nothing in setup has changed it.
+    """
+    if one.value is None or one.is_appended or reserved(one.name) or one.context.blocks:
         return False
-    if reserved(one.name) or one.name.startswith("SLURM"):
+    others = shell.assignments.get(one.name, ())
+    if len(others) > 1 and any(o.value is None or o.value.literal is None for o in others):
         return False
     for piece in one.value.pieces:
         if piece.kind == "variable":
-            is_own = piece.text in shell.assignments
             if piece.operation or piece.text.startswith("SLURM") or not piece.text[0].isalpha():
                 return False
-            if is_own and resolve(one.value, one.order, one.context) is None:
+            if piece.text in names.OF_BASH:
+                return False
+            if piece.text in shell.assignments:
+                if resolve(one.value, one.order, one.context) is None:
+                    return False
+            elif not is_open and piece.text not in _ALWAYS:
                 return False
         elif piece.kind != "text":
             return False
@@ -33,7 +47,8 @@ def export(one: Assignment, draft: Draft, values: Values, line: int) -> None:
     assert one.value is not None
     known = resolve(one.value, one.order, one.context)
     if known and (secret_name(one.name) or secret_value(known)):
-        draft.add("environment", "pass", [one.name])
+        if one.name not in (draft.get("environment", "pass") or ()):
+            draft.add("environment", "pass", [one.name])
         why = "a secret, which is not copied: export it where you submit the job"
         draft.note(line, "changed", f"export {one.name}=…", why)
     else:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from slurmkit.check.importer.choose import choose
+from slurmkit.check.importer.container import read_container
 from slurmkit.check.importer.directives import read_directives
-from slurmkit.check.importer.draft import Draft, Note
-from slurmkit.check.importer.exports import export
+from slurmkit.check.importer.draft import Draft, Kept, Note
+from slurmkit.check.importer.inner import read_inner, read_variables
 from slurmkit.check.importer.launch import processes_per_node, read_launch
-from slurmkit.check.importer.statements import HARMLESS, Origin, Statements
-from slurmkit.check.importer.values import Values
+from slurmkit.check.importer.loops import read_loops
+from slurmkit.check.importer.names import ARRAY_VARIABLE, read_in
+from slurmkit.check.importer.statements import Origin, Statements
+from slurmkit.check.importer.step import read_step, read_wrappers
+from slurmkit.check.importer.values import Values, World
 from slurmkit.check.importer.verify import verify
 from slurmkit.check.importer.write import write
 from slurmkit.check.lint.job import Job
 from slurmkit.check.script.launches import Launch, around
-from slurmkit.check.script.layers import SHELLS
 from slurmkit.check.script.read import Script, read
 from slurmkit.check.script.source import Span
+
+_ENDINGS = (".sh", ".sbatch", ".slurm", ".job", ".bash", ".sub", ".slm")
 
 
 @dataclass(frozen=True)
@@ -50,63 +57,53 @@ def import_script(data: bytes, name: str = "-") -> Imported:
             f"{name}: a heterogeneous job (`#SBATCH hetjob`); a job file describes nodes of one "
             "kind: import each part by itself"
         )
-    draft = Draft(name=PurePath(name).name if name != "-" else "job")
-    values = Values(draft, script.source)
-    launch = _chosen(job, draft)
-    tasks = processes_per_node(job, launch) if launch and launch.kind == "direct" else None
-    _loops(launch, script, draft)
-    read_launch(job, launch, draft, values)
-    read_directives(job, draft, tasks or job.tasks_per_node or 1)
-    Statements(job, draft, values, _origin(script, launch)).read()
-    _variables(job, launch, draft, values)
-    text = write(draft, name)
+    draft = Draft(name=_name(name))
+    launch = choose(job, draft)
+    if launch is None:
+        raise NotImportedError(
+            f"{name}: starts no program that can be told (torchrun, accelerate, deepspeed, srun, a "
+            "script); `slurmkit init` drafts a job file to fill in"
+        )
+    _fill(job, launch, draft)
+    text = write(draft, PurePath(name).name)
     notes = [*draft.notes, *verify(text, data, name)]
     return Imported(text, sorted(notes, key=lambda note: note.line))
 
 
-def _chosen(job: Job, draft: Draft) -> Launch:
-    """Return the launch that is the training: the last with a launcher, else the last."""
-    found = job.launches or list(_others(job))
-    if not found:
-        raise NotImportedError(
-            f"{job.script.source.name}: starts no program that can be told (torchrun, accelerate, "
-            "deepspeed, srun, a script); `slurmkit init` drafts a job file to fill in"
-        )
-    with_launcher = [launch for launch in found if launch.is_launcher]
-    over_nodes = [launch for launch in with_launcher or found if launch.through]
-    chosen = (over_nodes or with_launcher or found)[-1]
-    for other in found:
-        if other is not chosen and other.command is not chosen.command:
-            line = job.script.source.place(other.span.start)[0]
-            words = other.command.source.splitlines()[0]
-            if other.is_launcher == chosen.is_launcher and other.through == chosen.through:
-                why = "a job file starts one program; this one is another job"
-                draft.note(line, "changed", words, why)
-    return chosen
+def _name(name: str) -> str:
+    """Slurm takes the file's name; its ending says nothing to anybody."""
+    last = PurePath(name).name
+    ending = next((e for e in _ENDINGS if last.endswith(e) and last != e), "")
+    return last.removesuffix(ending) if name != "-" else "job"
 
 
-def _others(job: Job) -> Iterator[Launch]:
-    """Find programs that are no Python to be seen: `srun ./run.sh`, `bash train.sh`."""
-    for command in job.script.commands:
-        layers = job.script.layers[command]
-        words, context = layers.words[layers.at :], command.context
-        if not words or command.nested or context.in_substitution or layers.remote:
-            continue
-        name = words[0].shown
-        is_step = layers.srun is not None and layers.program not in HARMLESS
-        is_script = not command.shell.starter and name.startswith(("./", "/", "~/"))
-        is_script |= layers.program in SHELLS and any(w.shown.endswith(".sh") for w in words)
-        if is_step or is_script:
-            yield Launch(
-                "direct", command, layers, layers.at, (), words[0], tuple(words[1:]), False, (),
-                layers.srun, command if layers.srun else None, layers.through, layers.in_container,
-            )  # fmt: skip
+def _fill(job: Job, launch: Launch, draft: Draft) -> None:
+    script = job.script
+    tasks = processes_per_node(job, launch)
+    is_direct = launch.kind == "direct"
+    values = Values(draft, script.source, World(job.nodes or 1, tasks, is_direct))
+    line = script.source.place(launch.span.start)[0]
+    read_loops(launch, script, draft)
+    inner = read_inner(script, launch, draft)
+    read_launch(job, launch, draft, values, inner.prelude)
+    read_step(draft, launch, line)
+    read_container(script, launch, draft, values)
+    activated = read_wrappers(draft, launch, line)
+    read_directives(job, draft, tasks if is_direct else job.tasks_per_node or 1)
+    in_front = read_variables(script, launch, draft, values)
+    Statements(job, draft, values, _origin(script, launch)).read()
+    for name, text in in_front.items():
+        draft.set("environment", "variables", name, text)
+    draft.setup += [*(Kept(text) for text in activated), *inner.setup]
+    _as_slurm_had_it(job, draft)
+    _count_as_before(draft)
 
 
 def _origin(script: Script, launch: Launch) -> Origin:
     """Return where the launch begins in the batch script: its outermost command, or its call."""
     commands = [command for command, _ in around(script, launch.command)]
     begin = commands[-1]
+    inside, body = None, None
     functions = {name for command in commands for name in command.context.functions}
     if begin.context.functions:
         name = begin.context.functions[0]
@@ -117,58 +114,58 @@ def _origin(script: Script, launch: Launch) -> Origin:
             and command.shell is script.batch and command.order < begin.order
         ]  # fmt: skip
         commands += calls[-1:]
-        begin = calls[-1] if calls else begin
+        if calls:
+            inside = Span(begin.node.start_byte, begin.node.end_byte)
+            body = script.batch.functions.get(begin.context.functions[-1])
+            begin = calls[-1]
     words = [word for command in commands for word in command.words]
-    names = {piece.text for word in words for piece in word.variables}
-    return Origin(Span(begin.node.start_byte, begin.node.end_byte), functions, names)
+    read = _with_parts(script, {piece.text for word in words for piece in word.variables})
+    return Origin(Span(begin.node.start_byte, begin.node.end_byte), functions, read, body, inside)
 
 
-def _loops(launch: Launch, script: Script, draft: Draft) -> None:
-    """`for seed in 1 2 3`: the values become a sweep, a job of the array each."""
-    for command, _ in around(script, launch.command):
-        read = {piece.text for word in command.words for piece in word.variables}
-        read |= {p.text for word in launch.arguments for p in word.variables}
-        for loop in command.context.loops:
-            values = [word.literal for word in loop.words]
-            is_list = loop.kind == "for" and values and None not in values
-            line = script.source.place(command.shell.text.span(loop.node.start_byte, 0).start)[0]
-            if not is_list or loop.variable not in read or "sweep" in draft.fields:
-                continue
-            draft.put("sweep", f"environment.variables.{loop.variable}", values)
-            draft.set("environment", "variables", loop.variable, values[0])
-            draft.swept.add(loop.variable)
-            why = "one after the other; as a sweep each value is a task of a job array"
-            draft.note(line, "changed", f"a loop over {loop.variable}", why)
-
-
-def _variables(job: Job, launch: Launch, draft: Draft, values: Values) -> None:
-    """NAME=value in front of the launch, and exports of the shells around it."""
-    from slurmkit.spec.reserved import reserved
-
-    for command, _ in around(job.script, launch.command):
-        line = job.script.source.place(command.span.start)[0]
-        given = list(command.variables)
-        if command.shell is not job.script.batch:
-            given += [a for every in command.shell.assignments.values() for a in every]
-            _inner(job, command.shell, launch, draft)
-        for one in given:
-            if not one.name.isidentifier():
-                continue
-            if one.value is None or reserved(one.name):
-                draft.note(line, "dropped", one.name, reserved(one.name) or "not known")
-            elif one.is_exported:
-                export(one, draft, values, line)
-
-
-def _inner(job: Job, shell: object, launch: Launch, draft: Draft) -> None:
-    """Commands beside the launch in a `bash -c '…'`: they ran on every node."""
-    for command in job.script.commands:
-        if command.shell is not shell or command is launch.command or command.nested:
+def _with_parts(script: Script, read: Iterable[str]) -> set[str]:
+    """Return variables and those that their values are made of."""
+    found: set[str] = set()
+    todo = list(read)
+    while todo:
+        name = todo.pop()
+        if name in found:
             continue
-        line = job.script.source.place(command.span.start)[0]
-        if command.name in HARMLESS or command.context.in_substitution:
-            draft.note(line, "dropped", command.source, "only prints, or is slurmkit's now")
-            continue
-        draft.setup.append(command.source)
-        why = "ran on every node; in setup it runs on the first, before the launch"
-        draft.note(line, "changed", command.source, why)
+        found.add(name)
+        for one in script.batch.assignments.get(name, ()):
+            words = [*((one.value,) if one.value is not None else ()), *(one.items or ())]
+            todo += [piece.text for word in words for piece in word.variables]
+    return found
+
+
+def _as_slurm_had_it(job: Job, draft: Draft) -> None:
+    """What slurmkit unsets before its own srun, and setup reads."""
+    per_node = job.value("ntasks-per-node") or ""
+    tasks = job.value("ntasks") or (
+        str((job.nodes or 1) * int(per_node)) if per_node.isdigit() else None
+    )
+    known = {
+        "SLURM_CPUS_PER_TASK": job.value("cpus-per-task"), "SLURM_NTASKS": tasks,
+        "SLURM_NPROCS": tasks, "SLURM_NTASKS_PER_NODE": per_node,
+        "SLURM_GPUS_PER_NODE": job.value("gpus-per-node"),
+    }  # fmt: skip
+    read = {name for line in draft.setup for name in read_in(line.text)}
+    given = [f"{name}={value}" for name, value in known.items()
+             if name in read and value and re.fullmatch(r"[\w:]+", value)]  # fmt: skip
+    if given:
+        draft.setup.insert(0, Kept(" ".join(given), "as Slurm sets it for the script's directives"))
+
+
+def _count_as_before(draft: Draft) -> None:
+    """A sweep counts its tasks from 0: what the script read is in a variable of its own."""
+    sweep = draft.fields.get("sweep", {})
+    indices = sweep.get(f"environment.variables.{ARRAY_VARIABLE}")
+    if indices is None or (len(sweep) == 1 and indices == list(range(len(indices)))):
+        return
+
+    def renamed(text: str) -> str:
+        return re.sub(r"\bSLURM_ARRAY_TASK_ID\b", ARRAY_VARIABLE, text)
+
+    draft.setup = [replace(line, text=renamed(line.text)) for line in draft.setup]
+    why = f"a sweep counts from 0: the script's own number is ${ARRAY_VARIABLE} now"
+    draft.note(0, "changed", "SLURM_ARRAY_TASK_ID", why)

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slurmkit.check.importer import names
+from slurmkit.check.importer.assigns import is_gone, only_assigns, suffix, writes
+from slurmkit.check.importer.blocks import beside, conditions, holds, statements
 from slurmkit.check.importer.draft import Draft
-from slurmkit.check.importer.environment import HOOK, named
+from slurmkit.check.importer.environment import HOOK, named, stops
 from slurmkit.check.importer.exports import export, is_plain
+from slurmkit.check.importer.programs import programs
+from slurmkit.check.importer.setup import Entry, finish
 from slurmkit.check.importer.values import Values
 from slurmkit.check.lint.job import Job
 from slurmkit.check.script.shell import Assignment, Command, Shell
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import resolve
-from slurmkit.spec.reserved import reserved
 
 if TYPE_CHECKING:
     from tree_sitter import Node
-
-HARMLESS = (
-    "echo", "printf", "date", "hostname", "pwd", "nvidia-smi", "which", "env", "printenv", "ulimit",
-    "lscpu", "free", "df", "uname", "whoami", "sleep", "wait", "scontrol", "set", "squeue", "cat",
-    "rocm-smi", "nvcc", "exit", "true", ":", "ls", "clear", "sync", "time", "gcc",
-)  # fmt: skip
-_MEETING = re.compile(
-    r"(MASTER|HEAD|MAIN|RDZV|RENDEZVOUS)\w*(ADDR|PORT|NODE|IP|HOST|ENDPOINT|ID|BACKEND)\w*$"
-    r"|(GPUS|NPROC|PROCS?|TASKS|NUM|N|NODE|MACHINE|GLOBAL|LOCAL)_?(PER_NODE|GPUS|NODES|PROC\w*|"
-    r"RANK|SIZE)\w*$|NNODES$|NODELIST$|HOSTLIST$|WORLD_SIZE$|RANK$|LOCAL_RANK$|"
-    r"SLURM_CPU_BIND$|SRUN_CPUS_PER_TASK$|SLURM_KILL_BAD_EXIT$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -43,6 +34,10 @@ class Origin:
     """The functions that lead to it."""
     names: set[str]
     """The variables that its words are made of."""
+    body: Node | None = None
+    """The function that it is in."""
+    inside: Span | None = None
+    """Where it is in there."""
 
 
 class Statements:
@@ -53,100 +48,176 @@ class Statements:
         self._draft = draft
         self._values = values
         self._origin = origin
-        self._kept: list[tuple[int, str, Node]] = []
-        """What goes into setup: line, text, node."""
-        self._held: dict[int, tuple[Node, list[Assignment]]] = {}
-        """Assignments that are kept only if something reads them."""
+        self._entries: list[Entry] = []
         self._hooks: list[Node] = []
         """What has to come before `conda activate`."""
         self._is_open = True
         """Whether modules and venv may still be named: nothing before them is in setup."""
+        first = job.script.source.line_text(1)
+        self._stops = re.match(r"#!\S+.*\s-\w*e", first) is not None
+        """Whether a failure ends the script here."""
 
     def read(self) -> None:
         """Place every statement of the batch script."""
+        self._block(statements(self._job.script.batch.root))
+        self._take_back_hooks()
+        name = self._job.script.source.name
+        finish(
+            self._entries, self._draft, self._origin.names, name if name != "-" else "the script"
+        )
+
+    def _block(self, nodes: Iterable[Node]) -> None:
         shell = self._job.script.batch
         is_behind = False
-        for node in _statements(shell.root):
+        for node in nodes:
             if self._leads_to_launch(node):
-                why = "a function around the launch: slurmkit starts it, on all nodes"
-                first = self._text(node).splitlines()[0]
-                self._draft.note(self._line(node), "moved", first, why)
-            elif self._holds_launch(node):
+                continue
+            if holds(node, self._origin.span):
                 is_behind = True
+                behind = self._beside(node, self._origin.span)
                 self._around(node)
+                for other in behind:
+                    self._behind(other)
             elif is_behind:
                 self._behind(node)
             else:
                 self._place(node, shell)
-        self._write()
 
-    def _holds_launch(self, node: Node) -> bool:
-        span = self._origin.span
-        return node.start_byte <= span.start and span.end <= node.end_byte
+    def _beside(self, node: Node, span: Span) -> list[Node]:
+        """Place what runs before the launch in the blocks around it; return what comes behind."""
+        before, behind = beside(node, span)
+        for other in before:
+            self._place(other, self._job.script.batch)
+        body = self._origin.body
+        if body is not None and self._origin.inside is not None:
+            first, last = beside(body, self._origin.inside)
+            for other in first:
+                self._in_function(other)
+            behind = [*last, *behind]
+        return behind
+
+    def _in_function(self, node: Node) -> None:
+        """A statement of the function around the launch, which may have arguments."""
+        text = self._text(node)
+        body = self._text(self._origin.body) if self._origin.body is not None else ""
+        own = set(re.findall(r"\blocal\s+(?:-\w+\s+)?(\w+)", body)) & set(names.read_in(text))
+        if own or re.match(r"local\b|shift\b", text) or re.search(r"\$\{?[1-9@*#]", text):
+            if not re.match(r"local\b|shift\b|\w+=", text):
+                why = "in the function around the launch, with its arguments: left out"
+                self._draft.note(self._line(node), "changed", self._first(node), why)
+        else:
+            self._place(node, self._job.script.batch)
 
     def _leads_to_launch(self, node: Node) -> bool:
         """Tell whether it defines a function that the launch is in."""
         name = node.child_by_field_name("name")
         if node.type != "function_definition" or name is None:
             return False
-        return (name.text or b"").decode() in self._origin.functions
+        return (name.text or b"").decode(errors="replace") in self._origin.functions
 
     def _around(self, node: Node) -> None:
         """The statement with the launch in it: srun, loop and rank are slurmkit's now."""
         kinds = {"for_statement": "a loop over the nodes", "if_statement": "a condition",
+                 "c_style_for_statement": "a loop over the nodes",
                  "case_statement": "a condition", "while_statement": "a loop"}  # fmt: skip
-        if node.type in kinds:
+        first = self._first(node)
+        if node.type in kinds and not any(first.startswith(f"for {n} ") for n in self._draft.swept):
             why = f"{kinds[node.type]} around the launch: slurmkit starts it once, on all nodes"
-            kind = "moved" if node.type == "for_statement" else "changed"
-            self._draft.note(self._line(node), kind, self._text(node).splitlines()[0], why)  # type: ignore[arg-type]
-        if "tee " in self._text(node) or re.search(r"[^<>&\d]>{1,2}\s*[\w$\"/]", self._text(node)):
+            kind = "moved" if "loop over" in why else "changed"
+            self._draft.note(self._line(node), kind, first, why)  # type: ignore[arg-type]
+        for inner in conditions(node, self._origin.span):
+            why = "a condition around the launch: slurmkit starts it whatever it is"
+            self._draft.note(self._line(inner), "changed", self._first(inner), why)
+        if any(c.name == "tee" for c in self._commands(node)) or writes(list(self._commands(node))):
             why = "slurmkit keeps the output: slurmkit-%j.out, and a log file a rank"
             self._draft.note(self._line(node), "dropped", "output to a file", why)
 
     def _behind(self, node: Node) -> None:
         text = self._text(node)
-        names = {c.name for c in self._commands(node)}
-        if names and names <= {"wait", "exit", "echo", "printf", "date", "set", "sleep", "true"}:
-            self._draft.note(self._line(node), "dropped", text, "comes behind the launch")
+        found = [c for c in self._commands(node) if not re.match(r"conda deactivate", c.source)]
+        is_plain_kind = node.type in (
+            "variable_assignment", "variable_assignments", "function_definition", "unset_command",
+            "declaration_command",
+        )  # fmt: skip
+        is_nothing = not writes(list(self._commands(node))) and all(
+            c.name in programs("harmless") and "requeue" not in c.source for c in found
+        )
+        if is_plain_kind or (is_nothing and node.type != "ERROR"):
+            why = "comes behind the launch, and does nothing"
+            self._draft.note(self._line(node), "dropped", self._first(node), why)
             return
-        if node.type in ("variable_assignment", "variable_assignments", "function_definition"):
-            self._draft.note(self._line(node), "dropped", text, "comes behind the launch")
-            return
-        self._kept.append((self._line(node), "# behind the launch: " + text.replace("\n", "\n# "),
-                           node))  # fmt: skip
-        why = "comes behind the launch, for which a job file has no place: see template:"
-        self._draft.note(self._line(node), "kept", text, why)
+        self._entries.append(Entry(self._line(node), text, node, tuple(found), is_behind=True))
+        why = "comes behind the launch, for which a job file has no place; a template has one"
+        self._draft.note(self._line(node), "changed", self._first(node), why)
 
     def _place(self, node: Node, shell: Shell) -> None:
-        kind = node.type
-        if kind == "comment":
-            return
-        if kind in ("variable_assignment", "variable_assignments"):
+        kind, text = node.type, self._resolved(node)
+        mode = stops(text)
+        if mode is not None:
+            self._stops = mode == "on" if mode else self._stops
+            why = "the script that slurmkit writes has -e and pipefail, and shows no commands"
+            self._draft.note(self._line(node), "moved", text, why)
+        elif re.fullmatch(r"shift( \d+)?( \|\| (true|:))?|unset SLURM_EXPORT_ENV|clear", text):
+            whys = {"s": "there are no arguments", "u": "srun hands on everything"}
+            self._draft.note(self._line(node), "dropped", text, whys.get(text[0], "of no use"))
+        elif kind in ("variable_assignment", "variable_assignments"):
             self._hold(node, shell)
-        elif kind == "declaration_command" and self._text(node).startswith("export"):
+        elif kind == "declaration_command" and text.startswith("export "):
             self._export(node, shell)
-        elif (found := named(self._resolved(node), self._draft, is_open=self._is_open)) is None:
-            self._keep(node)
+        elif (found := named(text, self._draft, is_open=self._is_open)) is None:
+            read = set(self._job.names_read) | self._origin.names
+            commands = list(self._commands(node))
+            if only_assigns(node, commands, self._assignments(node, shell), read):
+                self._hold(node, shell)
+            else:
+                self._keep(node)
         elif found == HOOK:
             self._hooks.append(node)
         elif found:
-            self._draft.note(self._line(node), "moved", self._text(node), found)
+            self._draft.note(self._line(node), "moved", self._first(node), found)
 
     def _hold(self, node: Node, shell: Shell) -> None:
         """An assignment: kept if something in setup, or the program, reads it."""
-        self._held[node.id] = (node, self._assignments(node, shell))
-        self._kept.append((self._line(node), self._text(node), node))
+        found = self._assignments(node, shell)
+        for one in found:
+            if (said := suffix(one)) is not None:
+                self._draft.put("site", "host_suffix", said)
+                line = self._job.script.source.place(one.span.start)[0]
+                why = "site.host_suffix: all nodes meet by these names, whatever the condition was"
+                self._draft.note(line, "changed", one.name, why)
+        text = self._text(node)
+        sets = tuple(dict.fromkeys(a.name for a in found)) or tuple(re.findall(r"\w+", text)[1:])
+        self._append(node, sets)
+
+    def _is_gone(self, name: str) -> bool:
+        read = set(self._job.names_read) | self._origin.names
+        return is_gone(name, read, self._origin.names)
 
     def _export(self, node: Node, shell: Shell) -> None:
         found = self._assignments(node, shell)
-        names = [a.name for a in found]
-        if found and all(_MEETING.match(n) or reserved(n) for n in names):
+        if not found:
+            self._export_later(node, shell)
+        elif all(self._is_gone(one.name) for one in found):
             self._hold(node, shell)
-        elif found and all(is_plain(one, shell) for one in found):
+        elif all(is_plain(one, shell, is_open=self._is_open) for one in found):
             for one in found:
                 export(one, self._draft, self._values, self._line(node))
-        elif not found or set(names) <= self._origin.names:  # `export NAME`; a part of the launch
+            self._append(node, None, tuple(one.name for one in found))
+        elif {one.name for one in found} <= self._origin.names:
             self._hold(node, shell)
+        else:
+            self._keep(node)
+
+    def _export_later(self, node: Node, shell: Shell) -> None:
+        """`export NAME`, of what was assigned before."""
+        words = self._text(node).split()[1:]
+        given = [shell.assignments[w][-1] for w in words if w in shell.assignments]
+        if not given or all(self._is_gone(w) for w in words):
+            self._append(node, tuple(words))
+        elif len(given) == len(words) and all(is_plain(one, shell) for one in given):
+            for one in given:
+                export(one, self._draft, self._values, self._line(node))
+            self._append(node, None, tuple(words))
         else:
             self._keep(node)
 
@@ -160,80 +231,28 @@ class Statements:
         return " ".join(self._text(node).split())
 
     def _keep(self, node: Node) -> None:
-        text = self._text(node)
-        names = {command.name for command in self._commands(node)}
-        if node.type != "function_definition" and not names <= set(HARMLESS):
+        found = {command.name for command in self._commands(node)}
+        if node.type != "function_definition" and not found <= programs("harmless"):
             self._is_open = False
-        self._kept.append((self._line(node), text, node))
+        self._append(node, None)
 
-    def _write(self) -> None:
-        """Keep of the assignments what is read further down, then write setup."""
-        draft = self._draft
-        for node in reversed(self._hooks):
-            if draft.get("environment", "conda"):
-                draft.note(self._line(node), "moved", self._text(node), HOOK)
-            else:
-                self._kept.insert(0, (self._line(node), self._text(node), node))
-        needed = set(draft.needed)
-        kept: list[tuple[int, str]] = []
-        for line, text, node in reversed(self._kept):
-            if node.id in self._held:
-                names = [a.name for a in self._held[node.id][1]] or re.findall(r"\w+", text)[1:]
-                if not needed & set(names):
-                    why = "slurmkit works it out" if any(_MEETING.match(n) for n in names) \
-                        else "its value stands where it was read, or nothing reads it"  # fmt: skip
-                    draft.note(line, "dropped", text, why)
-                    continue
-            elif self._says_only(node, needed) or self._is_uncalled(node, kept):
-                continue
-            needed |= set(_reads(text))
-            kept.append((line, text))
-        lines: list[str] = []
-        for line, text in reversed(kept):
-            if not text.startswith("# "):
-                draft.note(line, "kept", text, "goes into environment.setup as it stands")
-            lines.append(text)
-        exported = sorted(draft.needed)
-        if exported:
-            lines.append("export " + " ".join(exported))
-        lines += draft.helpers
-        draft.setup = self._guarded(lines)
-
-    def _says_only(self, node: Node, needed: set[str]) -> bool:
-        """Drop what only prints something that is slurmkit's now."""
+    def _append(
+        self, node: Node, sets: tuple[str, ...] | None, fields: tuple[str, ...] = ()
+    ) -> None:
         text = self._text(node)
-        names = {command.name for command in self._commands(node)}
-        if not names or not names <= {"echo", "printf"} or ">" in text:
-            return False
-        held = {a.name for _, found in self._held.values() for a in found} - needed
-        gone = {name for name in held if _MEETING.match(name) or name in self._origin.names}
-        if gone & set(_reads(text)):
-            why = "prints what slurmkit works out, and prints itself"
-            self._draft.note(self._line(node), "dropped", text, why)
-            return True
-        return False
+        if node.next_sibling is not None and node.next_sibling.type == "&":
+            text += " &"
+        commands = tuple(self._commands(node))
+        entry = Entry(self._line(node), text, node, commands, sets, self._stops, fields=fields)
+        self._entries.append(entry)
 
-    def _is_uncalled(self, node: Node, kept: list[tuple[int, str]]) -> bool:
-        """Drop a function that nothing further down calls any more."""
-        name = node.child_by_field_name("name")
-        if node.type != "function_definition" or name is None:
-            return False
-        called = (name.text or b"").decode()
-        if any(re.search(rf"(?<![\w-]){re.escape(called)}(?![\w-])", text) for _, text in kept):
-            return False
-        self._draft.note(self._line(node), "dropped", self._text(node), "nothing calls it any more")
-        return True
-
-    def _guarded(self, lines: list[str]) -> list[str]:
-        """Where the script went on after a failure, its lines in setup go on too."""
-        source = self._job.script.source.data
-        runs = [text for text in lines if not re.match(r"(export\s+)?\w+=|#|export ", text)]
-        if not runs or re.search(rb"^\s*set\s+-\w*e|^\s*set\s+-o\s+errexit", source, re.M):
-            return lines
-        first = self._job.script.source.line_text(1)
-        if re.match(r"#!\S+.*\s-\w*e", first):
-            return lines
-        return ["set +e # the script went on after a failure", *lines, "set -e"]
+    def _take_back_hooks(self) -> None:
+        for node in reversed(self._hooks):
+            if self._draft.get("environment", "conda"):
+                self._draft.note(self._line(node), "moved", self._first(node), HOOK)
+            else:
+                entry = Entry(self._line(node), self._text(node), node, ())
+                self._entries.insert(0, entry)
 
     def _commands(self, node: Node) -> Iterator[Command]:
         for command in self._job.script.commands:
@@ -247,7 +266,7 @@ class Statements:
         found = (a for every in shell.assignments.values() for a in every)
         return [
             a for a in found
-            if a.node is not None
+            if a.node is not None and a.name.isidentifier()
             and node.start_byte <= a.node.start_byte and a.node.end_byte <= node.end_byte
         ]  # fmt: skip
 
@@ -255,18 +274,9 @@ class Statements:
         data = self._job.script.source.data[node.start_byte : node.end_byte]
         return data.decode(errors="replace").strip()
 
+    def _first(self, node: Node) -> str:
+        lines = self._text(node).splitlines()
+        return lines[0] if lines else ""
+
     def _line(self, node: Node) -> int:
         return self._job.script.source.place(node.start_byte)[0]
-
-
-def _statements(root: Node | None) -> Iterator[Node]:
-    """Yield the statements at the top; those in a `{ … }` around everything as well."""
-    for node in root.children if root is not None else ():
-        if node.type == "compound_statement":
-            yield from _statements(node)
-        elif node.is_named and node.type != "comment":
-            yield node
-
-
-def _reads(text: str) -> list[str]:
-    return re.findall(r"\$\{?[!#]?([A-Za-z_]\w*)", text) + re.findall(r"\b([A-Za-z_]\w*)\[", text)

@@ -28,4 +28,4 @@ def verify(text: str, script: bytes, name: str) -> Iterator[Note]:
         if one.code in left:
             yield Note(line, "changed", what, f"still so: {one.fix}")
         else:
-            yield Note(line, "fixed", what, "not so in the script that slurmkit writes")
+            yield Note(line, "fixed", what, "")

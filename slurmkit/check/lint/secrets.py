@@ -18,17 +18,18 @@ _TOKENS = re.compile(
 _NAMED = re.compile(
     rb"""(?<![\w$])([A-Za-z_]\w*)=(["']?)([^\s"'`;|&<>()$\\]+)""",
 )
+_DEFAULT = re.compile(rb"""\$\{([A-Za-z_]\w*):?[-=](["']?)([^\s"'`;|&<>()${}\\]+)""")
 _OPTION = re.compile(
     rb"""--?([A-Za-z][\w-]*)[ \t=]+(["']?)([A-Za-z0-9_+/=.-]{16,})""",
 )
 _LOGIN = re.compile(rb"\bwandb[ \t]+login\b[^\n#;|&]*?(?<![\w/.-])([0-9a-f]{40}|wandb_v1_\w{20,})")
 _ADDRESS = re.compile(rb"\bhttps?://[^\s/:@$]*:([^\s/:@$]{8,})@")
-_PLACEHOLDER = re.compile(
+_STANDS_FOR_ONE = (
     r"your|my[_-]|x{4}|\.{3}|\*{3}|change|replace|insert|enter|here|example|dummy|none|null|empty|"
-    r"fake|placeholder|fill|put_|add_|todo|abc-?123|^123456|anonymous|redacted|secret|false|true|key$|token$|"
-    r"^[A-Z_]+$",
-    re.IGNORECASE,
+    r"fake|placeholder|fill|put_|add_|todo|abc-?123|^123456|anonymous|redacted|secret|false|true"
 )
+_WORDS = re.compile(_STANDS_FOR_ONE, re.IGNORECASE)
+_PLACEHOLDER = re.compile(rf"{_STANDS_FOR_ONE}|key$|token$|^[A-Z_]+$", re.IGNORECASE)
 _SERVICES = {
     "huggingface": "a Hugging Face token", "github": "a GitHub token", "gitlab": "a GitLab token",
     "openai": "an API key", "slack": "a Slack token", "aws": "an AWS access key",
@@ -58,13 +59,14 @@ def secrets(data: bytes) -> Iterator[Secret]:
 
 
 def _all(data: bytes) -> Iterator[Secret]:
-    for match in _NAMED.finditer(data):
+    for match in (*_NAMED.finditer(data), *_DEFAULT.finditer(data)):
         name, value = match[1].decode(), match[3].decode(errors="replace")
         if secret_name(name) and _is_meant(value, is_key=_is_key(name)):
             yield Secret(Span(*match.span(3)), f"the value of {name}")
     for match in _TOKENS.finditer(data):
         kind = match.lastgroup or ""
-        if _is_random(match[0].decode().partition("_" if b"_" in match[0] else "-")[2] or "-"):
+        text = match[0].decode().partition("_" if b"_" in match[0] else "-")[2] or "-"
+        if _is_random(text) or (kind == "huggingface" and _is_lettered(text)):
             yield Secret(Span(*match.span()), _SERVICES[kind])
     for match in _LOGIN.finditer(data):
         yield Secret(Span(*match.span(1)), "a wandb key")
@@ -96,6 +98,12 @@ def _is_random(text: str) -> bool:
     letters = sum(char.isalpha() for char in text)
     digits = sum(char.isdigit() for char in text)
     return len(text) >= 16 and letters > 0 and digits > 0 and len(set(text)) >= 8
+
+
+def _is_lettered(text: str) -> bool:
+    """Tell whether a text looks drawn from letters alone, as Hugging Face's tokens are."""
+    is_mixed = not text.isupper() and not text.islower()
+    return is_mixed and len(set(text)) >= 12 and _WORDS.search(text) is None
 
 
 def without_secrets(line: str) -> str:

@@ -29,7 +29,10 @@ _UTILITIES = frozenset(
      "htop", "nvcc", "ping", "git", "ibstat", "ifconfig", "getent", "sinfo", "squeue", "sacct",
      "sstat", "dcgmi", "numactl", "taskset", "conda", "mamba", "pip", "stat", "wc", "tee",
      "read", "wait", "trap", "exit", "type", "alias", "shopt", "unset", "local", "eval",
-     "declare", ":", "rmdir", "chown", "modprobe", "lsof", "lsblk"}
+     "declare", ":", "rmdir", "chown", "modprobe", "lsof", "lsblk", "deactivate", "lsb_release",
+     "seff", "mail", "mailx", "sendmail", "sync", "scancel", "sbatch", "rclone", "tput", "clear",
+     "popd", "pushd", "spack", "ml", "micromamba", "return", "gsutil", "aws",
+     "break", "continue", "shift", "readonly", "typeset", "hash", "bc", "basename", "dirname"}
 )  # fmt: skip
 _PIP_LIKE = ("pip", "venv", "ensurepip", "compileall", "zipfile", "json.tool", "wandb")
 _JOINING = ("pipeline", "list", "redirected_statement", "negated_command")
@@ -122,6 +125,11 @@ def _is_unknown_step(job: Job, command: Command) -> bool:
     if layers.words[layers.at].shown.startswith("-"):
         return False
     return layers.program not in _UTILITIES
+
+
+def is_utility(command: Command) -> bool:
+    """Tell whether a command is of the shell or of the system, and none of the job's programs."""
+    return command.name in _UTILITIES
 
 
 def statement(node: Node) -> Node:

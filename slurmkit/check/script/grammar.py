@@ -17,6 +17,8 @@ _ANGLE = re.compile(
 _BRACES = re.compile(rb"\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}")
 # "`# text`" in front of a `\` is a comment within a command; to the grammar it has no end.
 _INLINE = re.compile(rb"`#[^`\n]*`")
+# `$A/$B/c`: the grammar ends the word in front of `$B`, but reads `$A%$B%c`, and a remainder, well.
+_JOINED = re.compile(rb"(\$\w+)[/.,+~^-]")
 
 
 @cache
@@ -42,6 +44,7 @@ def parse(data: bytes) -> Node:
     if b"`#" in data:
         data = _INLINE.sub(lambda match: b" " * len(match[0]), data)
     data = _ANGLE.sub(_word, data)
+    data = _JOINED.sub(rb"\1%", data)
     root = parser().parse(data).root_node
     if not root.has_error or (b"{{" not in data and b"{%" not in data):
         return root

@@ -119,7 +119,8 @@ def _note_file(script: Script, command: Command) -> None:
     if command.name == "tee":
         targets += list(command.words[1:])
     for target in targets:
-        script.files[target.shown.removeprefix("./")] = body
+        for word in expand(target, command.order, command.context):
+            script.files[word.shown.removeprefix("./")] = body
 
 
 def depth(shell: Shell) -> int:

@@ -103,6 +103,8 @@ def expand(word: Word, order: int, context: Context | None = None) -> list[Word]
         else:
             found[-1].append(piece)
     if len(found) == 1:
+        if not found[0] and word.pieces and not any(piece.is_quoted for piece in word.pieces):
+            return []  # `$A` of an empty A is no word
         return [Word(tuple(found[0]), word.span)]
     return [Word(tuple(pieces), word.span) for pieces in found if pieces]
 

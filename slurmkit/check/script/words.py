@@ -263,3 +263,9 @@ def _merged(pieces: Iterable[Piece]) -> list[Piece]:
 def joined(words: Sequence[Word]) -> str:
     """Return words as they would be shown on one line."""
     return " ".join(word.shown for word in words)
+
+
+def resolved_text(text: Text, start: int, end: int) -> str:
+    """Return a part of a text as it would be shown, with what an outer shell puts in."""
+    said = text.data[start:end].decode(errors="replace")
+    return _PLACEHOLDER.sub(lambda match: _shown_there(match, text), said).strip()

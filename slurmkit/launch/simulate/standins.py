@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COMMANDS = ("srun", "scontrol", "squeue", "scancel", "sbatch")
 _SHEBANG = "#!/bin/bash -p"
 """Other shells (dash) drop exported functions from the environment; -p does not read BASH_ENV."""
+_MODULES = 'module() { echo "slurmkit simulate: module $*: skipped" >&2; }; ml() { module "$@"; }'
+"""What modules bring must be there already, those of environment.setup like the job's own."""
 _PACKAGES = Path(__file__).resolve().parents[3]
 
 
@@ -59,7 +61,7 @@ def write_standins(cluster: Cluster) -> dict[str, str]:
         f"alias {name}={shlex.quote(shlex.quote(str(cluster.programs / name)))}"
         for name in COMMANDS
     ]
-    start = ["shopt -s expand_aliases", *aliases]
+    start = ["shopt -s expand_aliases", *aliases, _MODULES]
     if own := os.environ.get("BASH_ENV"):
         start.append(f"[ ! -r {shlex.quote(own)} ] || . {shlex.quote(own)}")
     start_file = cluster.directory / "bash_env"

@@ -102,10 +102,13 @@ def entrypoint(facts: Facts) -> Column:
             column.add(
                 Finding("import-fails", node, what, fix, found["missing"], blame=blame), "fails"
             )
-        elif "timeout" in found:
-            what = f"the program's imports take longer than {found['timeout']:.3g} s"
+        elif "slow" in found:
+            what = f"the program's imports take longer than {found['slow']:.3g} s"
             fix = "a slow file system under the environment, or an import that wants the network"
             column.add(Finding("import-slow", node, what, fix, "", "warning"), "slow")
         else:
             column.fine(node)
+    if facts.settings.entrypoint is None:
+        for node in facts.heard:
+            column.skip(node, "swept: not tried")
     return column

@@ -47,7 +47,7 @@ def _room(facts: Facts, column: Column, node: int, path: str, found: dict[str, A
         column.add(Finding("disk-not-writable", node, what, fix, left, blame=blame), "no write")
     elif found["free"] < facts.settings.free:
         what = f"{size(found['free'])} free in {path}, {size(facts.settings.free)} are wanted"
-        fix = "make room, or have checkpoints elsewhere; preflight.free sets what is wanted"
+        fix = "make room, or have checkpoints elsewhere; preflight.free_space says what is wanted"
         column.add(Finding("disk-low", node, what, fix, left, blame=blame), "low")
     elif found.get("inodes") is not None and found["inodes"] < _INODES:
         what = f"{found['inodes']} more files fit in {path}"

@@ -15,17 +15,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_MOVES = {
+    "sys.path",
+    "sys.meta_path",
+    "sys.path_hooks",
+    "sys.modules",
+    "site.addsitedir",
+    "os.chdir",
+}
+"""By which a program changes where its imports are found."""
 _IMPORTER = """
 import importlib, json, os, sys
-directory, imports = json.loads(sys.argv[1])
+directory, imports, late = json.loads(sys.argv[1])
 sys.path[0] = directory
-for module, names in imports:
+for at, (module, names) in enumerate(imports):
     try:
         found = importlib.import_module(module)
         for name in names:
             if not hasattr(found, name):
                 importlib.import_module(module + "." + name)
     except BaseException as error:
+        if at >= late and isinstance(error, ImportError):
+            continue
         print("@failed " + json.dumps([module, type(error).__name__, str(error)[:500]]), flush=True)
         os._exit(1)
 print("@fine", flush=True)
@@ -50,7 +61,8 @@ def look(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
                            f"{error}"}  # fmt: skip
     except OSError as error:
         return {"missing": f"{source}: {error.strerror}"}
-    return run(directory, list(imports(tree, package)), seconds)
+    wanted = list(imports(tree, package))
+    return run(directory, wanted, sum(line < moved(tree) for line, *_ in wanted), seconds)
 
 
 def find(entry: dict[str, Any]) -> tuple[Path, str, str]:
@@ -75,17 +87,34 @@ def find(entry: dict[str, Any]) -> tuple[Path, str, str]:
     return Path(spec.origin), os.getcwd(), name.rpartition(".")[0]  # noqa: PTH109
 
 
-def imports(tree: ast.Module, package: str) -> Iterator[tuple[str, list[str]]]:
-    """Give what stands at a program's top level: modules, and names that it wants of them."""
+def imports(tree: ast.Module, package: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Give what stands at a program's top level: line, module, and names that it wants of it."""
     for node in tree.body:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, []
+                yield node.lineno, alias.name, []
         elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
             names = [alias.name for alias in node.names if alias.name != "*"]
             module = absolute(node, package)
             if module:
-                yield module, names
+                yield node.lineno, module, names
+
+
+def moved(tree: ast.Module) -> float:
+    """Return the line from which on a program may find its imports elsewhere; infinity for none."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if any(_named(part) in _MOVES for part in ast.walk(node)):
+            return node.lineno
+    return float("inf")
+
+
+def _named(part: ast.AST) -> str:
+    """Return `sys.path` for what says so, and nothing for anything less plain."""
+    if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+        return f"{part.value.id}.{part.attr}"
+    return ""
 
 
 def absolute(node: ast.ImportFrom, package: str) -> str | None:
@@ -97,11 +126,14 @@ def absolute(node: ast.ImportFrom, package: str) -> str | None:
     return ".".join([*above, *([node.module] if node.module else [])]) or None
 
 
-def run(directory: str, wanted: list[tuple[str, list[str]]], seconds: float) -> dict[str, Any]:
-    """Import them in a process of its own."""
+def run(
+    directory: str, wanted: list[tuple[int, str, list[str]]], late: int, seconds: float
+) -> dict[str, Any]:
+    """Import them in a process of its own; from a certain one on they may not be found."""
     import json
 
-    words = [sys.executable, "-c", _IMPORTER, json.dumps([directory, wanted])]
+    modules = [(module, names) for _, module, names in wanted]
+    words = [sys.executable, "-c", _IMPORTER, json.dumps([directory, modules, late])]
     try:
         ran = subprocess.run(
             words,
@@ -111,7 +143,7 @@ def run(directory: str, wanted: list[tuple[str, list[str]]], seconds: float) -> 
             timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        return {"timeout": seconds}
+        return {"slow": seconds}
     said = ran.stdout.decode(errors="replace").splitlines()
     for line in said:
         if line.startswith("@failed "):

@@ -18,18 +18,20 @@ _ODD = re.compile(f"[{_INVISIBLE}{_BLANKS}{_QUOTES}{_DASHES}]")
 _SPEAKING = ("echo", "printf", "logger", "cat", "usage", "die", "log", "fail", "warn")
 _TEXTS = ("comment", "string", "raw_string", "heredoc_body", "heredoc_content", "ansi_c_string")
 
+_BRACES = re.compile(r"(?<![$\w%{])\{\{?\s*[A-Za-z_][\w .-]*\}?\}(?!\})")
 _PLACEHOLDERS = (
     re.compile(
         r"(?<![<\w(?&])<[A-Za-z](?:[\w .:/@'|-]*[\w.'-])?(?<! \d)>(?=[\s\"/:;,)]|\Z)(?!/dev/)"
     ),
-    re.compile(r"(?<![$\w%{])\{\{?\s*[A-Za-z_][\w .-]*\}?\}(?!\})"),
+    _BRACES,
     re.compile(r"(?<![A-Za-z$])(?i:your)(?:[-_ ][A-Za-z]\w*|(?=/)|[A-Z]\w+)"),
     re.compile(r"(?:^|[/=:.\s])path/to(?:/|$|(?=[\s:]))"),
     re.compile(r"(?i:\bchange[-_]?me\b|\breplace[-_]?(?:me|this|with)\b|\bxyz[-_]cluster\b)"),
     re.compile(r"(?:^|=)[xX]{3,}$|(?:^|=)(?:\.\.\.)$"),
 )
 _IN_DIRECTIVE = re.compile(
-    r"(?<=[\s=])(?:[A-Z]+_NAME|NUM_[A-Z_]+|ACCOUNT|PARTITION|PROJECT|YOU_\w+)(?=\s|\Z)"
+    r"(?<=[\s=])(?:[A-Z]+_NAME|NUM_[A-Z_]+|ACCOUNT|PARTITION|PROJECT|YOU_\w+"
+    r"|(?<!job-name[=\s])(?<!-J\s)(?:partition|account|queue|project|qos)[_-]name)(?=\s|\Z)"
 )
 _DIRECTIVE = "\0"  # in front of a directive's text
 _HINT = re.compile(r"<[A-Za-z]|\{|\.\.\.|(?i:your|path/to|change|replace|xyz|xxx)")
@@ -46,10 +48,17 @@ def placeholder(job: Job) -> Iterator[Found]:
         if text.startswith(_DIRECTIVE):
             patterns = (*patterns, _IN_DIRECTIVE)
         match = next((m for p in patterns if (m := p.search(text))), None)
-        if match is None or line in lines:
+        if match is None or line in lines or _is_in_a_sentence(match, text):
             continue
         lines.add(line)
         yield job.found("SK421", span, f"`{match[0].strip(' =:/')}` stands for something else")
+
+
+def _is_in_a_sentence(match: re.Match[str], text: str) -> bool:
+    """Tell whether `{name}` stands in a text of words, where a program puts something in."""
+    if match.re is not _BRACES or text.startswith(_DIRECTIVE) or match[0].startswith("{{"):
+        return False
+    return " " in f"{text[: match.start()]}{text[match.end() :]}".strip()
 
 
 def _in_directives(job: Job) -> Iterator[tuple[Span, str]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _BLANK = re.compile(rb"(?<!\\)\\([ \t]+)(?=\r?\n)")
 _COMMENT = re.compile(rb"(?<!\\)\\([ \t]+#[^\n]*)(?=\n|\Z)")
 _BETWEEN = re.compile(rb"\\\n((?:[ \t]*#[^\n]*\n)+)([ \t]*)([^\s#][^\n]*)")
+_OPTION = re.compile(r"\s*(--[A-Za-z][\w-]*)(?=[=\s]|\Z)")
+_GOES_ON = re.compile(r"\\\s*(?:#.*)?\Z|[|&({]\Z|\b(?:then|do|else)\Z")
 _TEXTS = ("comment", "heredoc_body", "raw_string", "string", "ansi_c_string", "heredoc_content")
 
 
@@ -29,6 +31,7 @@ def broken(job: Job) -> Iterator[Found]:
         elif shell.where != "unknown":
             yield from _in_text(job, shell, root)
     yield from _left_over(job)
+    yield from _alone(job)
 
 
 def _in_file(job: Job, shell: Shell, root: Node) -> Iterator[Found]:
@@ -137,3 +140,32 @@ def _left_over(job: Job) -> Iterator[Found]:
                     f"`{word.literal}` stands in a variable: it is an argument like any other",
                 )
                 break
+
+
+def _alone(job: Job) -> Iterator[Found]:
+    """A line of options that the line above does not go on to: bash runs it as a command."""
+    source = job.script.source
+    for command in job.script.batch.commands:
+        line = source.place(command.span.start)[0]
+        option = _OPTION.match(source.line_text(line))
+        before = source.line_text(line - 1).strip() if line > 1 else ""
+        if option is None or before.startswith("#") or _GOES_ON.search(before):
+            continue
+        if not source.data[command.span.start :].startswith(option[1].encode()):
+            continue
+        what = "the line above ends the command" if before else "the empty line ends the command"
+        yield job.found(
+            "SK409",
+            Span(command.span.start, command.span.start + len(option[1].encode())),
+            f"{what}: bash runs this line as one of its own",
+            edits=_continued(job, line - 1) if before and "#" not in before else (),
+        )
+
+
+def _continued(job: Job, line: int) -> tuple[Edit, ...]:
+    """Return the edit that makes a line go on, where it is one of the file itself."""
+    if job.script.batch.text.origins is not None:
+        return ()
+    end = job.script.source.line_span(line).start
+    end += len(job.script.source.line_text(line).rstrip().encode())
+    return (Edit(Span(end, job.script.source.line_span(line).end), " \\\n"),)

@@ -15,6 +15,7 @@ from slurmkit.check.lint.work import (
     is_job,
     is_piped,
     is_set,
+    is_utility,
     statement,
     works,
 )
@@ -117,12 +118,19 @@ def replaced(job: Job) -> Iterator[Found]:
     ):
         return
     last = later[-1]
+    if not is_utility(last) and _is_one_of_many(found[-1]):
+        return  # programs one after the other, of which this may be the job's
     yield job.found(
         "SK424",
         command.span,
         f"the job's exit status is that of `{last.source.partition(chr(10))[0][:60]}` in line "
         f"{job.script.source.place(last.span.start)[0]}, whatever becomes of the launch",
     )
+
+
+def _is_one_of_many(work: Work) -> bool:
+    """Tell whether a launch is `python a.py` in the batch shell, as good as any other program."""
+    return work.launch is not None and work.launch.kind == "direct" and not work.launch.through
 
 
 def _waited(job: Job, work: Work) -> Command:

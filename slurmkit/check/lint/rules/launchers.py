@@ -48,6 +48,22 @@ def old_launcher(job: Job) -> Iterator[Found]:
                 place = _whole_line(source, option.words[0])
                 edits = [*edits, Edit(place, "")] if place is not None and edits else []
         yield job.found("SK501", launch.span, f"{_OLD} is deprecated", edits=edits)
+    yield from _behind_a_variable(job)
+
+
+def _behind_a_variable(job: Job) -> Iterator[Found]:
+    """`$CONTAINER python -m torch.distributed.launch`, where nothing says what CONTAINER is."""
+    launched = {launch.command for launch in job.launches}
+    for command in job.script.commands:
+        words = job.script.layers[command].words
+        if command in launched or command.shell.where == "unknown" or not words:
+            continue
+        module = next((word for word in words if word.shown == _OLD), None)
+        if module is None or [piece.kind for piece in words[0].pieces] != ["variable"]:
+            continue
+        span = _at(job.script.source, module, _OLD)
+        edits = [Edit(span, "torch.distributed.run")] if span is not None else []
+        yield job.found("SK501", module.span, f"{_OLD} is deprecated", edits=edits)
 
 
 def _whole_line(source: Source, word: Word) -> Span | None:

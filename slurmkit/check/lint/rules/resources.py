@@ -171,8 +171,6 @@ def one_cpu(job: Job) -> Iterator[Found]:
         own = ("cpus-per-task", "cpus-per-gpu", "exclusive", "cores-per-socket", "hint")
         if any(launch.srun_option(name) for name in own) or may_hold_more(job, launch):
             return
-        if launch.srun is not None and (job.step_tasks_per_node(launch) or 1) > 1:
-            return
         what = f"no --cpus-per-task: {launch.kind} and all that it starts share one CPU a node"
         yield job.found("SK213", launch.span, what)
         return

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.lint.work import works
+from slurmkit.check.script.layers import SHELLS
 from slurmkit.check.script.shell import Command
 from slurmkit.check.script.source import Span
 
@@ -106,10 +107,13 @@ def _too_late(job: Job, traps: list[Command], name: str) -> Iterator[Found]:
     if not traps:
         return
     trap = traps[0]
+    later = [c for c in job.script.batch.commands if c.order > trap.order]
     behind = [work.command for work in works(job) if work.command.order > trap.order]
+    if not behind and not any(c.context.in_background for c in later):
+        behind = [c for c in later if _is_script(c)]
     if not behind or any(command.context.in_background for command in behind):
         return
-    if any(c.name == "wait" and c.order > trap.order for c in job.script.batch.commands):
+    if any(c.name == "wait" for c in later):
         return
     line = job.script.source.place(behind[-1].span.start)[0]
     yield job.found(
@@ -119,6 +123,16 @@ def _too_late(job: Job, traps: list[Command], name: str) -> Iterator[Found]:
         f"{line} still runs",
         "start the launch with `&` and `wait $!` for it",
     )
+
+
+def _is_script(command: Command) -> bool:
+    """Tell whether it runs a script of the user's, as `bash train.sh` and `./train.sh` do."""
+    words = [word.shown for word in command.words]
+    if not words or command.context.functions or command.context.in_substitution:
+        return False
+    if command.name in SHELLS:
+        return len(words) > 1 and not words[1].startswith("-")
+    return words[0].startswith("./")
 
 
 def _killed(job: Job, name: str) -> Iterator[Found]:

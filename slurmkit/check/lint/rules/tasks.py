@@ -26,6 +26,18 @@ _SERVERS = re.compile(rb"vllm|sglang|tgi|text-generation|triton|ray |CUDA_VISIBL
 _LIGHTNING = re.compile(
     r"lightning|trainer\.(?:devices|num_nodes|gpus|strategy)|--devices|--num[-_]nodes", re.I
 )
+_SPAWNS = re.compile(
+    r"spawn|multi[-_]?process|dist[-_]url|init[-_]method|world[-_]size|n?gpus?\b|nproc|launch|ray\b"
+    r"|tensor[-_]parallel|tp[-_]size|rank|run[-_]?(?:multi|dist)",
+    re.IGNORECASE,
+)
+"""What programs are told that start their processes themselves."""
+_LOCAL = re.compile(
+    rb"\bjax|tensorflow|keras|vllm|sglang|\bray\b|dask|horovod|submitit|rapids|WORLD_SIZE|MASTER_ADDR"
+    rb"|CUDA_VISIBLE_DEVICES|wandb agent",
+    re.IGNORECASE,
+)
+"""What has one process a node, with all its GPUs."""
 
 
 @rule("SK201")
@@ -178,6 +190,7 @@ def tasks_are_not_gpus(job: Job) -> Iterator[Found]:
             continue
         own = launch.srun_option("ntasks") or launch.srun_option("ntasks-per-node")
         one_a_task = is_lightning or tasks > 1 or (not own and _has_rank_a_task(job, launch))
+        one_a_task = one_a_task or (not own and _is_likely_one_a_task(job, launch))
         if not one_a_task or (tasks == 1 and gpus == 1):
             continue
         if tasks == 1 and (step_nodes(job, launch) == 1 and not is_lightning):
@@ -189,6 +202,13 @@ def tasks_are_not_gpus(job: Job) -> Iterator[Found]:
 
 def _is_lightning(launch: Launch) -> bool:
     return any(_LIGHTNING.search(w.shown) for w in (launch.program, *launch.arguments) if w)
+
+
+def _is_likely_one_a_task(job: Job, launch: Launch) -> bool:
+    """Tell whether nothing speaks for a program that starts the processes of its node itself."""
+    is_pinned = job.value("ntasks-per-node") is not None and (step_nodes(job, launch) or 1) > 1
+    words = " ".join(word.shown for word in (launch.program, *launch.arguments) if word)
+    return is_pinned and not _SPAWNS.search(words) and not _LOCAL.search(job.script.source.data)
 
 
 def _has_rank_a_task(job: Job, launch: Launch) -> bool:

@@ -20,6 +20,8 @@ _PREFIXES = (
 _OF_CONTAINER = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "NODE_RANK")
 """Set by enroot's hook for PyTorch."""
 _ACTIVATION = re.compile(r"activate|conda|mamba|bashrc|profile|modules?\b|lmod|venv")
+_EXTRA = re.compile(r"(?:EXTRA|ADDITIONAL|OPTIONAL|MORE|OTHER|USER)_?\w*|\w+_(?:EXTRA|OVERRIDES?)", re.I)
+"""What one may add from outside; without it, nothing is missing."""
 _MANY = 4
 """So many names that nothing sets are the parameters of a script that is called with them."""
 _OF_MODULE = re.compile(r"[A-Z0-9_]+_(HOME|ROOT|DIR|PATH|PREFIX|LIB|INC|BIN|CONTAINER|IMAGE|SIF)")
@@ -60,6 +62,7 @@ def _unset(job: Job) -> dict[str, Piece]:
         for piece in _read(launch):
             name = piece.text
             is_told = name.startswith(_PREFIXES) or name in known or _is_of_environment(name)
+            is_told = is_told or _EXTRA.fullmatch(name) is not None
             in_image = launch.in_container and (name in _OF_CONTAINER or piece.shell.in_container)
             if not is_told and not in_image and _is_plain(piece):
                 found.setdefault(name, piece)

@@ -1,0 +1,85 @@
+"""pyxis' options of srun, and `apptainer exec`, into `container`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slurmkit.check.importer.draft import Draft
+from slurmkit.check.importer.values import Values
+from slurmkit.check.script.launches import Launch, around
+from slurmkit.check.script.layers import program_name
+from slurmkit.check.script.read import Script
+from slurmkit.check.script.shell import Command
+from slurmkit.check.script.words import Word, joined
+
+PYXIS = ("container-", "no-container-")
+_RUNTIMES = ("apptainer", "singularity")
+_OTHERS = ("docker", "podman", "podman-hpc", "shifter", "enroot", "sarus", "udocker", "ch-run")
+_BINDS = ("--bind", "-B")
+_HERE = ("$SLURM_SUBMIT_DIR", "$PWD", "${SLURM_SUBMIT_DIR}", "${PWD}", "$(pwd)")
+_WITH_VALUE = ("--env", "--env-file", "--overlay", "-o", "--home", "-H", "--workdir", "-W",
+               "--scratch", "-S", "--app", "--hostname", "--network", "--fusemount")  # fmt: skip
+
+
+def read_container(script: Script, launch: Launch, draft: Draft, values: Values) -> None:
+    """Put the container around a launch into the job file."""
+    _pyxis(script, launch, draft, values)
+    for command, layers in around(script, launch.command):
+        line = script.source.place(command.span.start)[0]
+        until = launch.at if command is launch.command else layers.at
+        for at, word in enumerate(layers.words[:until]):
+            name, words = program_name(word), layers.words[at + 1 : until]
+            if at < layers.srun_at:
+                continue
+            if name in _RUNTIMES:
+                _apptainer(draft, name, words, values, command)
+            elif name in _OTHERS:
+                why = f"slurmkit has no {name}: write container: with pyxis or apptainer"
+                draft.note(line, "changed", joined((word, *words)), why)
+
+
+def _pyxis(script: Script, launch: Launch, draft: Draft, values: Values) -> None:
+    if launch.srun is None or launch.srun_command is None:
+        return
+    line = script.source.place(launch.srun_command.span.start)[0]
+    for option in launch.srun.options:
+        if not option.name.startswith(PYXIS):
+            continue
+        word = option.origins[-1]
+        text = values.text(word, launch.srun_command.order, launch.srun_command.context)
+        text = text.partition("=")[2] if len(option.origins) == 1 else text
+        draft.put("container", "runtime", "pyxis")
+        if option.name == "container-image":
+            draft.put("container", "image", text)
+        elif option.name == "container-mounts":
+            draft.put("container", "mounts", text.split(","))
+        elif option.name != "container-workdir":
+            draft.add("container", "options", [f"--{option.name}" + (f"={text}" if text else "")])
+        elif word.shown.partition("=")[2] not in _HERE:
+            why = "the program starts where the job was submitted, in the container as well"
+            draft.note(line, "changed", f"--container-workdir={text}", why)
+
+
+def _apptainer(
+    draft: Draft, runtime: str, words: Sequence[Word], values: Values, command: Command
+) -> None:
+    texts = values.texts(words, command)
+    draft.put("container", "runtime", runtime)
+    at = 1 if texts and texts[0] in ("exec", "run") else 0
+    while at < len(texts) and texts[at].startswith("-"):
+        name, equals, value = texts[at].partition("=")
+        if name in _BINDS:
+            if not equals:
+                at += 1
+                value = texts[at] if at < len(texts) else ""
+            draft.add("container", "mounts", value.split(","))
+        elif name in ("--pwd", "--cwd"):
+            at += 0 if equals else 1
+        elif name not in ("--nv", "--rocm"):
+            draft.add("container", "options", [texts[at]])
+            if name in _WITH_VALUE and not equals and at + 1 < len(texts):
+                at += 1
+                draft.add("container", "options", [texts[at]])
+        at += 1
+    if at < len(texts):
+        draft.put("container", "image", texts[at])

@@ -1,0 +1,146 @@
+"""srun's options and what else stands in front of the launcher: `uv run`, `numactl`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from slurmkit.check.importer.container import PYXIS
+from slurmkit.check.importer.draft import Draft
+from slurmkit.check.script.launches import Launch
+from slurmkit.check.script.layers import program_name
+from slurmkit.check.script.words import joined
+from slurmkit.spec.reserved import reserved
+
+_SILENT = (
+    "nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "nodelist", "gpus-per-node", "gres",
+    "gpus", "gpus-per-task", "jobid", "job-name", "kill-on-bad-exit", "wait", "relative",
+    "partition", "account", "overlap", "exclusive", "exact", "mem-per-cpu", "verbose", "quiet",
+)  # fmt: skip
+"""They follow from the job file."""
+_LOGS = ("output", "error", "label", "unbuffered")
+_OF_STEP = ("time", "mem", "chdir", "input")
+_AS_IF_NOT_THERE = ("srun", "exec", "command", "builtin", "nohup", "time", "unbuffer")
+_ACTIVATED = {
+    "poetry": 'source "$(poetry env info --path)/bin/activate"',
+    "pipenv": 'source "$(pipenv --venv)/bin/activate"',
+    "pixi": 'eval "$(pixi shell-hook)"',
+}
+"""What takes the place of `TOOL run`."""
+
+
+def read_step(draft: Draft, launch: Launch, line: int) -> None:
+    """Put srun's options into launcher.srun."""
+    if launch.srun is None:
+        if launch.through:
+            why = "srun starts the processes, as steps of the job"
+            draft.note(line, "changed", launch.through, why)
+            _of_mpi(draft, launch)
+        return
+    for option in launch.srun.options:
+        value = f"={option.value}" if option.value is not None else ""
+        shown = f"--{option.name}{value}"
+        if option.name.startswith(PYXIS) or option.name in _SILENT:
+            continue
+        if option.name == "export":
+            _exported(draft, option.value or "", line)
+        elif option.name in _LOGS:
+            draft.note(line, "dropped", shown, "slurmkit keeps a log file a rank")
+        elif option.name in _OF_STEP:
+            draft.note(line, "changed", shown, "of the step: left out")
+        elif option.problem and option.name != "cpu_bind":
+            draft.note(line, "changed", shown, "srun has no such option; a plugin of the site may")
+        else:
+            _other(draft, option.name.replace("_", "-"), option.value, line)
+
+
+def _of_mpi(draft: Draft, launch: Launch) -> None:
+    """`mpirun -x A=1`: A reaches the processes."""
+    words = [word.literal or "" for word in launch.layers.words[: launch.at]]
+    for before, word in pairwise(words):
+        name, equals, text = word.partition("=")
+        if before == "-x" and equals and name.isidentifier() and not reserved(name):
+            draft.set("environment", "variables", name, text)
+
+
+def _other(draft: Draft, name: str, value: str | None, line: int) -> None:
+    from slurmkit.slurm.options import OptionError, check_option
+
+    given: str | bool = True if value is None else value
+    try:
+        check_option("srun", name, given)
+    except OptionError as error:
+        draft.note(line, "changed", f"--{name}", f"left out: {error}")
+        return
+    draft.set("launcher", "srun", name, given)
+
+
+def _exported(draft: Draft, value: str, line: int) -> None:
+    """`--export=ALL,A=1`: A reaches the processes."""
+    for part in value.split(","):
+        name, equals, text = part.partition("=")
+        if equals and name.isidentifier() and not reserved(name) and "$" not in text:
+            draft.set("environment", "variables", name, text)
+        elif equals:
+            draft.note(line, "changed", f"--export={part}", reserved(name) or "write it by hand")
+        elif part == "NONE":
+            why = "the processes get the environment of the script"
+            draft.note(line, "changed", "--export=NONE", why)
+
+
+def read_wrappers(draft: Draft, launch: Launch, line: int) -> list[str]:
+    """Tell what becomes of the programs in front of the launcher.
+
+    Returns:
+        Lines of setup that take the place of some.
+    """
+    begin = launch.layers.srun_at
+    words = launch.layers.words[begin : launch.at]
+    lines: list[str] = []
+    for name in dict.fromkeys(launch.layers.wrappers):
+        at = next((i for i, word in enumerate(words) if program_name(word) == name), None)
+        following = [word.shown for word in words[at + 1 :]] if at is not None else []
+        if name in ("conda", "mamba", "micromamba"):
+            _of_conda(draft, name, following, line)
+        elif name == "uv":
+            draft.put("environment", "venv", _uv_venv(following))
+            why = "the environment that uv has made is used as it is: run `uv sync` first"
+            draft.note(line, "changed", "uv run", why)
+        elif name == "env":
+            _of_env(draft, following, line)
+        elif name in _ACTIVATED:
+            lines.append(_ACTIVATED[name])
+            draft.note(line, "changed", f"{name} run", f"instead, in setup: {lines[-1]}")
+        elif name not in _AS_IF_NOT_THERE and launch.is_launcher and name not in _CONTAINERS:
+            why = "left out: slurmkit starts the launcher itself"
+            draft.note(line, "changed", joined(words[at:]) if at is not None else name, why)
+    return lines
+
+
+_CONTAINERS = ("apptainer", "singularity", "docker", "podman", "podman-hpc", "shifter", "enroot",
+               "sarus", "udocker", "ch-run", "nvidia-docker")  # fmt: skip
+
+
+def _of_env(draft: Draft, words: list[str], line: int) -> None:
+    """`env A=1 program`."""
+    for word in words:
+        name, equals, text = word.partition("=")
+        if equals and name.isidentifier() and not reserved(name) and "$" not in text:
+            draft.set("environment", "variables", name, text)
+        else:
+            draft.note(line, "changed", f"env {' '.join(words)}", "write it by hand")
+            return
+
+
+def _of_conda(draft: Draft, name: str, words: list[str], line: int) -> None:
+    option = next((w for w in words if w in ("-n", "--name", "-p", "--prefix")), None)
+    if option is not None and words.index(option) + 1 < len(words):
+        draft.put("environment", "conda", words[words.index(option) + 1])
+    else:
+        draft.note(line, "changed", f"{name} run", "write environment.conda")
+
+
+def _uv_venv(words: list[str]) -> str:
+    for name in ("--project", "--directory"):
+        if name in words and words.index(name) + 1 < len(words):
+            return f"{words[words.index(name) + 1]}/.venv"
+    return ".venv"
