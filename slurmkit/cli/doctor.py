@@ -132,6 +132,8 @@ def _explained(code: str) -> str:
 
     cause = by_code().get(code.upper())
     if cause is None or not cause.meaning:
-        known = ", ".join(name for name, one in by_code().items() if one.meaning)
-        raise click.UsageError(f"no cause {code!r}: there are {known}")
+        told = [one for one in by_code().values() if one.meaning]
+        told.sort(key=lambda one: int(one.code.lstrip("D")))
+        known = "".join(f"\n  {one.code:<5} {one.title}" for one in told)
+        raise click.UsageError(f"no cause {code!r}: there are{known}")
     return "\n".join(explained(cause))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +27,13 @@ _MOST = 72  # characters of what stands in the script
 
 @click.command("import")
 @click.argument("script", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell only what has to be looked at.")
-def command(script: Path, quiet: bool) -> None:
+def command(script: Path, output: Path | None, quiet: bool) -> None:
     """Turn SCRIPT (- reads standard input) into a job file, on standard output."""
     with late_imports():
-        from slurmkit.check.importer.run import NotImportedError, import_script
+        from slurmkit.check.importer.refuse import NotImportedError
+        from slurmkit.check.importer.run import import_script
 
     try:
         data = sys.stdin.buffer.read() if str(script) == "-" else script.read_bytes()
@@ -41,9 +44,24 @@ def command(script: Path, quiet: bool) -> None:
     except NotImportedError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    click.echo(imported.text, nl=False)
+    _write(imported.text, output)
     for line in told(str(script), imported.notes, quiet=quiet):
         click.echo(line, err=True)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None or str(output) == "-":
+        click.echo(text.encode(), nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        click.echo(
+            f"Error: -o {output} cannot be written: {error.strerror}; "
+            "name a file in a directory that exists and that you may write to",
+            err=True,
+        )
+        sys.exit(2)
 
 
 def told(script: str, notes: list[Note], *, quiet: bool = False) -> list[str]:
@@ -63,7 +81,7 @@ def told(script: str, notes: list[Note], *, quiet: bool = False) -> list[str]:
 
 def _line(script: str, note: Note) -> str:
     place = f"{script}:{note.line}" if note.line else "the job file"
-    what = note.what if note.kind == "fixed" else _short(note.what)
+    what = _short(note.what)
     if not note.why:
         return f"  {place}: {what}"
     one = f"  {place}: {what}: {note.why}"
@@ -92,4 +110,9 @@ def _lines(at: list[int]) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."
+    """Cut what stands in the script, between two words; what lint says of it stays whole."""
+    if len(text) <= _MOST or re.match(r"SK\d{3}: ", text):
+        return text
+    begin = text[: _MOST - 3]
+    words = begin.rpartition(" ")[0]
+    return f"{words if len(words) > _MOST // 2 else begin}..."

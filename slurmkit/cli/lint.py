@@ -72,13 +72,13 @@ def command(  # noqa: PLR0913  an argument an option
         return
     if not scripts:
         raise click.UsageError("name a script, or - for standard input")
-    if diff and (as_json or fix):
-        raise click.UsageError(f"--diff goes without {'--fix' if fix else '--json'}")
-    options = Options(info, fix, diff, as_json, _version(slurm_version))
+    if diff and as_json:
+        raise click.UsageError("--diff goes without --json")
+    options = Options(info, fix and not diff, diff, as_json, _version(slurm_version))
     linted, is_whole = _lint_all(scripts, options)
     if as_json:
-        _print_json(linted, is_several=len(scripts) > 1, to_stderr=fix and "-" in scripts)
-    else:
+        _print_json(linted, is_several=len(scripts) > 1, to_stderr=options.fix and "-" in scripts)
+    elif linted:
         _print_text(linted, options)
     from slurmkit.check.lint.report import worst
 
@@ -179,11 +179,12 @@ def _print_text(linted: list[Linted], options: Options) -> None:
         for finding in one.fixed:
             click.echo(f"{finding.place}: fixed {finding.code}: {finding.what}", err=True)
         for finding in one.found:
-            rows = report.text(finding, one.source, with_reason=finding.code not in told)
+            reason = report.reason(finding)
+            rows = report.text(finding, one.source, with_reason=reason not in told)
             head = click.style(rows[0], fg=_COLOURS[finding.severity], bold=True)
             is_answer = not (options.fix and one.source.name == "stdin")
             click.echo("\n".join([head, *rows[1:], ""]), err=not is_answer)
-            told.add(finding.code)
+            told.add(reason)
     found = [finding for one in linted for finding in one.found]
     line = report.summary(found, len(linted), sum(one.hidden for one in linted))
     fixed = sum(len(one.fixed) for one in linted)

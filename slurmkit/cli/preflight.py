@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,13 +65,14 @@ def command(
     """
     _check_options(given)
     with late_imports():
-        from slurmkit.check.preflight.job import checks_alone, wanted
+        from slurmkit.check.preflight.job import checks_alone, refuse_nothing, wanted
         from slurmkit.spec.load import resolve
         from slurmkit.spec.warnings import warnings
 
     resolved = resolve(job, overrides=overrides, profile=profile, point=point)
     asked = wanted(resolved.spec, _names(given["only"]), _names(given["skip"]))
     spec = checks_alone(resolved.spec, asked)
+    refuse_nothing(spec)
     warn(warnings(spec, paths=False, slurm=not given["hosts"]))
     report = _report(resolved, spec, given)
     if as_json:
@@ -78,7 +80,7 @@ def command(
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         click.echo("\n".join(report.lines(width)))
-    sys.exit(report.code)
+    sys.exit(2 if report.checked_nothing else report.code)
 
 
 def _check_options(given: dict[str, Any]) -> None:
@@ -96,6 +98,7 @@ def _report(resolved: Resolved, spec: JobSpec, given: dict[str, Any]) -> Report:
     """Run the checks where they belong."""
     from slurmkit.check.preflight import job, script
     from slurmkit.cli.arguments import told_with_places
+    from slurmkit.slurm.commands import NoClusterError
 
     with told_with_places(resolved):
         if given["simulate"]:
@@ -106,7 +109,8 @@ def _report(resolved: Resolved, spec: JobSpec, given: dict[str, Any]) -> Report:
             _say(f"on the nodes of job {os.environ['SLURM_JOB_ID']}")
             return _read(script.in_allocation(spec))
         if job.has_slurm():
-            return _read(script.as_job(spec, _say))
+            with suppress(NoClusterError):  # then Slurm's commands alone are here
+                return _read(script.as_job(spec, _say))
         if spec.hosts:
             return _over_ssh(spec, given)
     raise click.UsageError(

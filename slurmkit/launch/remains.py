@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmkit.launch.rundir import RunDirectory, read_json_lines
+from slurmkit.slurm.commands import SlurmError
 from slurmkit.slurm.exit_code import ExitCode
 from slurmkit.slurm.reasons import Reason, read_reason
 from slurmkit.slurm.records import Record
@@ -83,6 +84,16 @@ def records_of(entry: Entry, *, is_gone: bool = True) -> list[Record]:
     return [record for record in records if record]
 
 
+def of_back_end(entry: Entry) -> list[Record]:
+    """Ask the way of running for the state of a job, or of a sweep's tasks; the files for the rest.
+
+    Tasks that have not started are not told of.
+    """
+    tasks = RunDirectory(Path(entry.directory)).tasks() if entry.directory else []
+    runs = [replace(entry, id=run.path.name, directory=str(run.path)) for run in tasks] or [entry]
+    return [record for one in runs if (record := _of_one(one))]
+
+
 def with_own_code(record: Record, entry: Entry) -> Record:
     """Return a record with the code that the script itself wrote down, where sacct's is folded."""
     told = record.exit_code
@@ -91,6 +102,15 @@ def with_own_code(record: Record, entry: Entry) -> Record:
     directory = Path(entry.directory).with_name(record.id)
     code = _code(RunDirectory(directory).batch_events())
     return replace(record, exit_code=ExitCode(code)) if code == told.code + 128 else record
+
+
+def _of_one(entry: Entry) -> Record | None:
+    from slurmkit.launch.job import back_end
+
+    try:
+        return record_of(entry, back_end(entry.via).state(entry))
+    except (SlurmError, RuntimeError, OSError, ImportError):
+        return record_of(entry)
 
 
 def _span(events: list[dict[str, Any]]) -> tuple[float | None, float | None]:

@@ -19,9 +19,9 @@ from typing import Any
 from slurmkit.launch.chosen import is_on_slurm
 from slurmkit.launch.control import unknown
 from slurmkit.launch.registry import Entry, UnknownJobError, entries
-from slurmkit.launch.remains import records_of, with_own_code
+from slurmkit.launch.remains import of_back_end, records_of, with_own_code
 from slurmkit.launch.rundir import RunDirectory
-from slurmkit.observe.unqueued import is_shown, left_lately, of_back_end
+from slurmkit.observe.unqueued import is_shown, left_lately
 from slurmkit.slurm.commands import SlurmError
 from slurmkit.slurm.queue import (
     NoAccountingError,

@@ -10,24 +10,13 @@ from pathlib import Path
 
 from slurmkit.launch.chosen import is_on_slurm
 from slurmkit.launch.registry import Entry
-from slurmkit.launch.remains import record_of, records_of
+from slurmkit.launch.remains import of_back_end, records_of
 from slurmkit.launch.rundir import RunDirectory
-from slurmkit.slurm.commands import SlurmError
 from slurmkit.slurm.records import Record
 
 _LATELY = timedelta(hours=24)
 MOST = 200
 """Of the list: so many of the last jobs that Slurm does not tell of are looked for."""
-
-
-def of_back_end(entry: Entry) -> list[Record]:
-    """Ask the way of running for the state of a job, or of a sweep's tasks; the files for the rest.
-
-    Tasks that have not started are not told of.
-    """
-    tasks = RunDirectory(Path(entry.directory)).tasks() if entry.directory else []
-    runs = [replace(entry, id=run.path.name, directory=str(run.path)) for run in tasks] or [entry]
-    return [record for one in runs if (record := _of_one(one))]
 
 
 def left_lately(entries: Iterable[Entry], told: Collection[str], *, is_gone: bool) -> list[Record]:
@@ -64,15 +53,6 @@ def is_shown(record: Record) -> bool:
         return datetime.now() - datetime.fromisoformat(last) < _LATELY
     except ValueError:
         return False
-
-
-def _of_one(entry: Entry) -> Record | None:
-    from slurmkit.launch.job import back_end
-
-    try:
-        return record_of(entry, back_end(entry.via).state(entry))
-    except (SlurmError, RuntimeError, OSError, ImportError):
-        return record_of(entry)
 
 
 def _stirred(entry: Entry) -> bool:

@@ -171,7 +171,9 @@ class Coordinator:
         """Where data differ, ask for the checksums of one usual node and some others."""
         for at, path in enumerate(self.settings.data):
             seen = {
-                node: tuple(sorted((key, str(value)) for key, value in said.items()))
+                node: tuple(
+                    sorted((key, str(value)) for key, value in said.items() if key != "top")
+                )
                 for node, said in self.facts.of(f"data {at}").items()
                 if "sums" in said
             }

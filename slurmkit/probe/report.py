@@ -6,10 +6,13 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from .fold import Folded, folded
 from .judge.finding import BAD, OK, WARNING, Cell, Column, Finding
 
 _ALL_ROWS = 16
 """Nodes up to which the table has a row for every one."""
+NOTHING = "nothing-to-check"
+"""The code of the finding that none of the checks had anything to look at."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,29 @@ class Report:
     @property
     def summary(self) -> str:
         """All of it in a line."""
-        errors = [finding for _, finding in self.findings if finding.severity == "error"]
-        if not errors:
+        if not self.code:
             return self._fine()
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return f"{self._place(errors[0])}: {errors[0].what} [{errors[0].code}]{more}"
+        errors = [one for one in self._folded() if one.finding.severity == "error"]
+        first, more = errors[0], f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return f"{first.place(self.names)}: {first.finding.what} [{first.finding.code}]{more}"
+
+    @property
+    def checked_nothing(self) -> bool:
+        """Whether none of the checks had anything to look at."""
+        return any(finding.code == NOTHING for _, finding in self.findings)
 
     def lines(self, width: int | None = None) -> list[str]:
         """Return the table, the findings in so many columns, and the line to paste."""
         lines = self._table()
-        for _, finding in self.findings:
-            head = f"{self._place(finding)}: {finding.what} [{finding.code}]"
+        for one in self._folded():
+            finding = one.finding
+            head = f"{one.place(self.names)}: {finding.what} [{finding.code}]"
             lines += ["", head if finding.severity == "error" else f"{head} ({finding.severity})"]
-            for name, text in (("seen", finding.evidence), ("fix", finding.fix)):
+            for name, text in (("seen", one.evidence(self.names)), ("fix", finding.fix)):
                 if text:
                     lines += _wrapped(f"    {name + ':':<6}{' '.join(text.split())}", width)
-        return [*lines, "", *self._verdict()]
+        lines += ["", *self._verdict()]
+        return lines if lines[0] else lines[1:]
 
     def json(self) -> dict[str, Any]:
         """Return all of it for programs."""
@@ -105,16 +115,20 @@ class Report:
         exclude, either = tuple(told["exclude"]), tuple(told["exclude_one_of"])
         return cls(names, tuple(columns.values()), float(told["seconds"]), exclude, either)
 
-    def _place(self, finding: Finding) -> str:
-        return "all nodes" if finding.node is None else self.names[finding.node]
+    def _folded(self) -> list[Folded]:
+        return folded((column.check, finding) for column, finding in self.findings)
 
     def _fine(self) -> str:
+        if self.checked_nothing:
+            return "nothing was checked"
         fine = "1 node is fine" if len(self.names) == 1 else f"{len(self.names)} nodes are fine"
-        warned = len(self.findings)
+        warned = len(self._folded())
         return f"{fine}, with {warned} warning{'s' * (warned > 1)}" if warned else fine
 
     def _table(self) -> list[str]:
         columns = [column for column in self.columns if column.cells]
+        if not columns:
+            return []
         all_shown = len(self.names) <= _ALL_ROWS
         shown = [
             node for node in range(len(self.names))
@@ -125,7 +139,8 @@ class Report:
         widths = [max(map(len, texts)) for texts in zip(*rows)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         rest = len(self.names) - len(shown)
-        return [*lines, f"and {rest} more nodes, which are fine"] if rest else lines
+        fine = "1 more node, which is fine" if rest == 1 else f"{rest} more nodes, which are fine"
+        return [*lines, f"and {fine}"] if rest else lines
 
     def _verdict(self) -> list[str]:
         took = f"({self.seconds:.1f} s)"

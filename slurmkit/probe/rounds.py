@@ -62,7 +62,12 @@ def look(place: Place, request: Request) -> dict[str, Any]:
     for at, path in enumerate(wanted["data"]):
         add("data", f"data {at}", 600, partial(_data, place, path))
     for at, path in enumerate(wanted["storage"]):
-        add("storage", f"storage {at}", 20, partial(_storage, place, path, token))
+        add(
+            "storage",
+            f"storage {at}",
+            20,
+            partial(_storage, place, path, token, len(wanted["addresses"])),
+        )
     add("storage", "temporary", 10, lambda _: storage.temporary())
     if wanted["entrypoint"]:
         add("entrypoint", "entrypoint", 60,
@@ -127,8 +132,8 @@ def _data(place: Place, path: str, seconds: float) -> dict[str, Any]:
     return facts
 
 
-def _storage(place: Place, path: str, token: str, _: float) -> dict[str, Any]:
-    return storage.look(place, path, token)
+def _storage(place: Place, path: str, token: str, nodes: int, _: float) -> dict[str, Any]:
+    return storage.look(place, path, token, nodes)
 
 
 def _torch(place: Place, seconds: float) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from .facts import Facts
 from .judge import data, gpus, hosts, links, ranks, storage, versions
 from .judge.finding import Column, Finding
-from .report import Report
+from .report import NOTHING, Report
+from .settings import Settings
 
 _JUDGES = {
     "hosts": (hosts.names, hosts.clock),
@@ -17,6 +20,16 @@ _JUDGES = {
     "entrypoint": (data.entrypoint,),
     "ranks": (ranks.ranks,),
 }
+_EMPTY = {
+    "gpus": "gpus, where there are no GPUs for the job",
+    "data": "data, where preflight.data names no paths",
+    "entrypoint": "entrypoint, which differs between the points of the sweep",
+}
+"""What is not looked at, by the checks that may have nothing to look at."""
+ADVICE = "add checks, or what these look at"
+_UNSET = re.compile(r"(\w+): is not set on this node, and ([\w.]+)\S* reads it")
+"""What bash says of `${NAME?…}`, as the script writes a variable that a path reads."""
+_SAID = re.compile(_UNSET.pattern + r"|exit code \d+$")
 
 
 def judged(facts: Facts, seconds: float) -> Report:
@@ -33,6 +46,9 @@ def judged(facts: Facts, seconds: float) -> Report:
                     "out-of-time", None, what, fix, severity="warning" if facts.heard else "error"
                 )
             )
+    why = nothing_to_check(facts.settings)
+    if facts.heard and why:
+        columns[0].findings.append(Finding(NOTHING, None, why, ADVICE, severity="warning"))
     sure, unsure = at_fault([f for column in columns for f in column.findings])
     names = facts.settings.names
     if len(sure) == len(names):  # leaving all of them out is no advice
@@ -44,6 +60,16 @@ def judged(facts: Facts, seconds: float) -> Report:
         tuple(names[node] for node in sure),
         tuple(names[node] for node in unsure),
     )
+
+
+def nothing_to_check(settings: Settings) -> str:
+    """Say why none of the checks has anything to look at; nothing where one of them has."""
+    there = {
+        "gpus": settings.gpus_per_node, "data": settings.data, "entrypoint": settings.entrypoint,
+    }  # fmt: skip
+    if any(there.get(group, True) for group in settings.checks):
+        return ""
+    return "nothing to check: " + "; ".join(_EMPTY[group] for group in settings.checks)
 
 
 def at_fault(findings: list[Finding]) -> tuple[list[int], list[int]]:
@@ -60,12 +86,26 @@ def answers(facts: Facts) -> Column:
     for node, why in sorted(facts.silent.items()):
         fix = "try it there by hand: the environment, python3, a file system that hangs"
         blame = (node,) if len(facts.silent) < len(facts.settings.nodes) else ()
-        finding = Finding("no-answer", node, "no answer", fix, why, blame=blame)
+        finding = _unset(node, why, blame) or Finding(
+            "no-answer", node, "no answer", fix, why, blame=blame
+        )
         column.add(finding, "none")
     if column.findings:
         for node in facts.heard:
             column.fine(node)
     return column
+
+
+def _unset(node: int, why: str, blame: tuple[int, ...]) -> Finding | None:
+    """Tell a variable that is missing from a probe that is."""
+    found = _UNSET.search(why)
+    if found is None:
+        return None
+    name, field = found.groups()
+    what = f"{name} is not set there, and {field} reads it"
+    fix = f"export it in environment.setup, or give it a default: ${{env:{name}:-/a/path}}"
+    rest = [part for part in why.split("; ") if not _SAID.search(part)]
+    return Finding("variable-unset", node, what, fix, "; ".join(rest), blame=blame)
 
 
 def _applies(facts: Facts, group: str) -> bool:

@@ -43,6 +43,24 @@ def test_standard_input_and_quiet() -> None:
     assert "kept as it stands" not in ran.stderr
 
 
+def test_a_file_for_the_job_file(tmp_path: Path) -> None:
+    ran = slurmkit("import", "-o", str(tmp_path / "job.yaml"), "-", given=SCRIPT)
+    assert (ran.exit_code, ran.stdout) == (0, "")
+    assert (tmp_path / "job.yaml").read_text() == slurmkit("import", "-", given=SCRIPT).stdout
+    ran = slurmkit("import", "-o", str(tmp_path / "none" / "job.yaml"), "-", given=SCRIPT)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "job.yaml cannot be written: No such file or directory" in ran.stderr
+
+
+def test_what_is_told_ends_with_a_word() -> None:
+    long = "echo " + "word " * 40
+    ran = slurmkit("import", "-", given=SCRIPT.replace("cp data /tmp", long + "\ncp a /tmp"))
+    row = next(row for row in ran.stderr.splitlines() if "echo word" in row)
+    assert row.endswith(" word...")
+    assert "SK301" in ran.stderr
+    assert "..." not in next(row for row in ran.stderr.splitlines() if "SK301" in row)
+
+
 def test_mistakes(tmp_path: Path) -> None:
     ran = slurmkit("import", str(tmp_path / "none.sbatch"))
     assert (ran.exit_code, ran.stdout) == (2, "")

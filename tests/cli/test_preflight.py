@@ -34,6 +34,8 @@ def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--skip", "x"], "--skip: no check 'x'\n    fix:      there are hosts, network,"),
         (["--only", "gpus", "--skip", "gpus"], "--skip: no check is left"),
         ([], "there is no Slurm here: name hosts (--hosts a,b), or rehearse with --simulate"),
+        (["--only", "gpus"], "nothing to check: gpus, where there are no GPUs for the job"),
+        (["--only", "data", "--simulate"], "nothing to check: data, where preflight.data names"),
         (["--hosts", "a,a"], "a stands there twice"),
         (["--hosts", "a,b", "--simulate"], "--simulate stays on this machine: leave out --hosts"),
         (["--nodes", "3"], "--nodes is for --simulate; elsewhere --set resources.nodes=3"),
@@ -43,6 +45,22 @@ def test_mistakes_are_told(words: list[str], told: str) -> None:
     result = CliRunner().invoke(main, ["preflight", "job.yaml", *words])
     assert result.exit_code == 2
     assert told in result.output
+
+
+def test_slurms_commands_without_a_cluster_are_no_slurm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("sbatch", "scontrol", "sinfo", "squeue"):
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(
+            "#!/bin/sh\necho 'fatal: Could not establish a configuration source' >&2\nexit 1\n"
+        )
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/bin:/usr/bin")
+    result = CliRunner().invoke(main, ["preflight", "job.yaml"])
+    assert result.exit_code == 2
+    assert "name hosts (--hosts a,b), or rehearse with --simulate" in result.output
 
 
 def spec_of(**more: Any) -> JobSpec:
@@ -60,7 +78,7 @@ def test_the_checks_are_those_named_else_the_jobs_own_else_all() -> None:
 def test_the_job_is_short_and_of_the_same_shape() -> None:
     job = spec_of(
         resources={"nodes": 4, "gpus_per_node": 8, "time": "12:00:00", "partition": "gpu"},
-        sbatch={"switches": "1", "begin": "tomorrow", "mail-type": "END"},
+        sbatch={"switches": "1", "begin": "tomorrow", "mail-type": "END", "hold": True},
         requeue={},
         depends_on={"afterok": ["1"]},
         sweep={"entrypoint.args": [["1"], ["2"]]},
@@ -76,7 +94,8 @@ def test_the_job_is_short_and_of_the_same_shape() -> None:
     ):
         assert f"#SBATCH --{kept}" in directives
     assert "#SBATCH --switches=1" in directives
-    assert not [line for line in directives if "begin" in line or "mail" in line or "dep" in line]
+    gone = ("begin", "mail", "dep", "hold")
+    assert not [line for line in directives if any(word in line for word in gone)]
     assert "torch.distributed" not in script
     brief = checks_alone(spec_of(resources={"time": "2"}), Preflight())
     assert brief.resources.time == "2", "no longer than the job itself may be"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from slurmkit.probe.look import storage
+from slurmkit.probe.look.place import Place
 from slurmkit.probe.report import Report
 from tests.preflight.nodes import NODE, found, run_here
 
@@ -139,6 +141,24 @@ def test_imports_that_take_too_long_are_slow_and_no_dead_node(tmp_path: Path) ->
     assert [finding.code for _, finding in report.findings] == ["import-slow"]
     assert report.code == 0
     assert report.lines()[-1].startswith("preflight: 1 node is fine, with 1 warning (")
+
+
+def test_a_look_at_a_disk_leaves_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrote: list[int] = []
+    real = storage.write
+
+    def write(path: Path, blocks: int) -> float:
+        wrote.append(blocks)
+        return real(path, blocks)
+
+    monkeypatch.setattr(storage, "write", write)
+    for nodes in (1, 1000, 10**9):
+        found = storage.look(Place(0), str(tmp_path), "token", nodes)
+        assert "speed" in found
+        assert wrote[-1] * nodes << 20 <= found["free"] / 2
+    assert wrote[-1] == 0  # of which one block is written all the same
 
 
 def test_a_swept_program_is_shown_as_not_tried() -> None:

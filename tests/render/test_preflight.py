@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from slurmkit.launch.in_process import in_process
 from slurmkit.render.hosts import preflight_scripts
 from slurmkit.render.preflight import packed
 from slurmkit.render.script import render
@@ -272,3 +273,10 @@ def test_scripts_of_hosts_are_clean(shellcheck: str) -> None:
                 input=script, capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert found.returncode == 0, found.stdout
+
+
+def test_under_submitit_the_users_own_program_is_looked_at() -> None:
+    job = {"name": "a", "entrypoint": {"script": "./train.py"}, "preflight": ["entrypoint"]}
+    spec = JobSpec.model_validate(job)
+    script = render(in_process(spec), job_file=spec)
+    assert '"entrypoint": {"script": "./train.py"}' in script

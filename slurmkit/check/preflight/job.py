@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from slurmkit.probe.settings import Node, Settings
+from slurmkit.probe.verdict import ADVICE, nothing_to_check
+from slurmkit.render.preflight import settings
 from slurmkit.slurm.scalars import format_time, parse_time
 from slurmkit.spec.errors import Place, Problem, SpecError, nearest
 from slurmkit.spec.preflight import CHECKS, Preflight
@@ -14,9 +17,12 @@ from slurmkit.spec.sweep import at_point
 if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
 
-_SUFFIX = "-preflight"
+SUFFIX = "-preflight"
+"""Of the name of a job that only checks."""
 _ROOM = 180  # seconds for the start of the step, beside the checks' own time
-_NOT_FOR_CHECKS = {"begin", "deadline", "delay-boot", "mail-type", "mail-user", "time-min"}
+_NOT_FOR_CHECKS = {
+    "begin", "deadline", "delay-boot", "hold", "mail-type", "mail-user", "time-min",
+}  # fmt: skip
 """Options of sbatch that are about the long job."""
 
 
@@ -50,7 +56,7 @@ def checks_alone(spec: JobSpec, asked: Preflight) -> JobSpec:
     seconds = asked.timeout + _ROOM
     time = spec.resources.time if own and own <= seconds else format_time(seconds)
     changes: dict[str, Any] = {
-        "name": spec.name[: 200 - len(_SUFFIX)] + _SUFFIX,
+        "name": spec.name[: 200 - len(SUFFIX)] + SUFFIX,
         "template": None,
         "requeue": None,
         "resources": spec.resources.model_copy(update={"time": time}),
@@ -60,6 +66,18 @@ def checks_alone(spec: JobSpec, asked: Preflight) -> JobSpec:
         "preflight": asked,
     }
     return spec.model_copy(update=changes)
+
+
+def refuse_nothing(spec: JobSpec) -> None:
+    """Refuse checks of which none has anything to look at in this job.
+
+    Raises:
+        SpecError: that is so; it says why.
+    """
+    told = Settings.from_json(settings(spec), [Node(spec.name, "")], {})
+    why = nothing_to_check(told)
+    if why:
+        raise SpecError([Problem(why, Place("preflight"), fix=ADVICE)])
 
 
 def has_slurm() -> bool:

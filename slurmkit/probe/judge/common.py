@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..facts import Facts
 from .finding import Column, Finding
 
 _SHOWN = 5
+_BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
+_BITS = ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s")
 
 
 def usable(facts: Facts, column: Column, check: str, *, grave: bool = True) -> dict[int, Any]:
@@ -17,7 +19,7 @@ def usable(facts: Facts, column: Column, check: str, *, grave: bool = True) -> d
     for node, said in facts.of(check).items():
         name = column.check
         if isinstance(said, dict) and set(said) == {"timeout"}:
-            what = f"the check of {name} was not done in {said['timeout']:.3g} s"
+            what = f"the check of {name} was not done in {plain(said['timeout'])} s"
             fix = "look there by hand: a file system, a name server or a driver that hangs"
             severity = "error" if grave else "warning"
             blame = (node,) if len(facts.of(check)) > 1 else ()
@@ -42,13 +44,28 @@ def several(names: Iterable[str]) -> str:
 
 def per_second(rate: float) -> str:
     """Return bytes a second as networks count: `9.4 Gbit/s`."""
-    bits = 8 * rate
-    return f"{bits / 1e9:.2g} Gbit/s" if bits >= 1e9 else f"{bits / 1e6:.3g} Mbit/s"
+    return _with_unit(8 * rate, _BITS)
 
 
 def size(count: float) -> str:
     """Return bytes as disks count: `1.2 TB`."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count / 1e3:.3g} kB"
+    return _with_unit(count, _BYTES)
+
+
+def plain(value: float) -> str:
+    """Return a number in three digits, and never with an exponent."""
+    text = f"{value:.3g}"
+    return f"{value:.0f}" if "e+" in text else "0" if "e-" in text else text
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 file`, `2 files`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _with_unit(value: float, units: Sequence[str]) -> str:
+    for unit in units[:-1]:
+        if value < 999.5:
+            return f"{plain(value) if unit != units[0] else f'{value:.0f}'} {unit}"
+        value /= 1000
+    return f"{plain(value)} {units[-1]}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from ..facts import Facts
 from . import odd
-from .common import several, size, usable
+from .common import counted, several, size, usable
 from .finding import Column, Finding
 
 
@@ -16,7 +17,6 @@ def data(facts: Facts) -> Column:
     totals: dict[int, list[int]] = {}
     for at, path in enumerate(facts.settings.data):
         check = f"data {at}"
-        there: dict[int, Any] = {}
         missing = {
             n: said["error"] for n, said in facts.of(check).items() if set(said) == {"error"}
         }
@@ -64,8 +64,11 @@ def _compare(facts: Facts, column: Column, path: str, there: dict[int, Any]) -> 
     first = next(node for node, value in have.items() if value == usual)
     for node, (files, count, *_) in others.items():
         what = f"{path} differs from that of {facts.name(first)}"
-        fix = f"copy it anew, for example: rsync -a --checksum {facts.name(first)}:{path} {path}"
-        counts = f"{files} files, {count} bytes; on {facts.name(first)} {usual[0]} and {usual[1]}"
+        source, target = (quote(str(there[one].get("top", path))) for one in (first, node))
+        source = f"{facts.name(first)}:{source}"
+        fix = f"copy it anew; there, for example: rsync -a --checksum {source} {target}"
+        counts = f"{counted(files, 'file')}, {counted(count, 'byte')}"
+        counts += f"; on {facts.name(first)} {usual[0]} and {usual[1]}"
         names = _differing(facts, path, first, node)
         evidence = f"{counts}: {several(names)}" if names else counts
         finding = Finding("data-differs", node, what, fix, evidence, blame=odd.blamed(have, node))
@@ -87,6 +90,37 @@ def _differing(facts: Facts, path: str, first: int, node: int) -> list[str]:
     return words
 
 
+_LACKS = {
+    "program": (
+        "the program is not found",
+        "install {0}, or have PATH lead to it (environment.modules, venv, conda, setup)",
+    ),
+    "path": (
+        "the program is not found",
+        "correct the path {0}, or make it executable: chmod +x",
+    ),
+    "file": ("the program cannot be read", "correct entrypoint.script, or its rights"),
+    "module": (
+        "the program's imports fail",
+        "install {0} in the job's environment, or have PYTHONPATH lead to it",
+    ),
+    "syntax": (
+        "the program's imports fail",
+        "mend {0} at line {1}, or take the Python that it is written for",
+    ),
+    "other": (
+        "the program's imports fail",
+        "see the reason: {0} cannot be imported, a library or a version does not fit",
+    ),
+}
+"""By kind of what is missing: what that is, and what to do."""
+
+
+def _lacks(found: dict[str, Any]) -> tuple[str, str]:
+    what, fix = _LACKS[found.get("kind", "other")]
+    return what, fix.format(*(found.get("about") or ["something"]), "")
+
+
 def entrypoint(facts: Facts) -> Column:
     """Judge whether the program's imports are there."""
     column = Column("entrypoint")
@@ -94,11 +128,10 @@ def entrypoint(facts: Facts) -> Column:
     failing = [node for node, found in said.items() if "missing" in found]
     for node, found in said.items():
         if "missing" in found:
-            fix = "install it in the job's environment, or correct entrypoint or PYTHONPATH"
+            what, fix = _lacks(found)
             if len(failing) < len(said):
-                fix = "the environment differs there: install the same everywhere"
+                fix = f"other nodes have it, and so should this one: {fix}"
             blame = (node,) if 2 * len(failing) < len(said) or len(failing) == 1 < len(said) else ()
-            what = "the program's imports fail"
             column.add(
                 Finding("import-fails", node, what, fix, found["missing"], blame=blame), "fails"
             )

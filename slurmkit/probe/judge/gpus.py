@@ -8,7 +8,7 @@ from typing import Any, List, Tuple
 
 from ..facts import Facts
 from . import odd
-from .common import several, usable
+from .common import counted, several, usable
 from .finding import Column, Finding
 
 _RECENT = 24 * 3600.0  # seconds: an older Xid may have been mended since
@@ -32,7 +32,7 @@ def gpus(facts: Facts) -> Column:
             continue
         cards[node] = found["gpus"]
         if len(found["gpus"]) < wanted:
-            what = f"{len(found['gpus'])} GPUs, the job wants {wanted}"
+            what = f"{counted(len(found['gpus']), 'GPU')}, the job wants {wanted}"
             fix = "see nvidia-smi -L and dmesg there: a card may have fallen off the bus"
             finding = Finding("gpus-missing", node, what, fix, blame=_if_others(facts, node))
             column.add(finding, f"{len(found['gpus'])} of {wanted}")
@@ -71,7 +71,8 @@ def _memory_errors(node: int, card: dict[str, Any]) -> Findings:
         found.append((finding, "ECC"))
 
     if card["uncorrected"]:
-        add(f"{card['uncorrected']} uncorrected memory errors since the driver was loaded")
+        errors = counted(card["uncorrected"], "uncorrected memory error")
+        add(f"{errors} since the driver was loaded")
     for what in card["unfit"]:
         add(what)
     if card["pending"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..facts import Facts, Interval
-from .common import several, usable
+from .common import plain, several, usable
 from .finding import Column, Finding
 
 _APART = 1.0  # seconds
@@ -62,7 +62,7 @@ def _nowhere(
 def _not_here(facts: Facts, column: Column, node: int, target: int, said: dict[int, Any]) -> None:
     address = facts.settings.nodes[target].address
     what = f"does not resolve {address}, which other nodes do"
-    fix = f"mend /etc/hosts or /etc/resolv.conf on {facts.name(node)}"
+    fix = "mend /etc/hosts or /etc/resolv.conf there"
     evidence = f"getaddrinfo({address!r}): {_why(said[node][address])}"
     column.add(
         Finding("name-unresolved", node, what, fix, evidence, blame=(node,)),
@@ -80,15 +80,15 @@ def _wrong(
         if target is None or target == node or not isinstance(places, list):
             continue
         own = set(identities.get(target, {}).get("addresses", ()))
-        shown = f"{address} is {several(places)} on {facts.name(node)}"
+        shown = f"{address} is {several(places)} there"
         if not facts.settings.local and all(is_loopback(place) for place in places):
             what = f"takes {address} for itself: the name leads to loopback"
-            fix = f"remove {address} from the 127. lines of /etc/hosts on {facts.name(node)}"
+            fix = f"remove {address} from the 127. lines of /etc/hosts there"
             finding = Finding("name-loopback", node, what, fix, shown, blame=(node,))
             column.add(finding, "loopback")
         elif own and not facts.settings.local and not own & set(places):
             what = f"resolves {address} to an address that {facts.name(target)} does not have"
-            fix = f"correct {address} in /etc/hosts or DNS as {facts.name(node)} sees it"
+            fix = f"correct {address} in /etc/hosts there, or in DNS"
             evidence = f"{shown}; {facts.name(target)} has {several(sorted(own - {'127.0.0.1'}))}"
             # An address translated on the way (NAT) is nobody's own, and still gets there.
             gets_there = "rate" in facts.links.get((node, target), ())
@@ -123,10 +123,11 @@ def clock(facts: Facts) -> Column:
         ahead, behind = interval.lower - usual, usual - interval.upper
         if max(ahead, behind) > _APART:
             offset = ahead if ahead > behind else -behind
-            what = f"its clock is {abs(offset):.3g} s {'ahead' if offset > 0 else 'behind'}"
+            what = f"its clock is {plain(abs(offset))} s {'ahead' if offset > 0 else 'behind'}"
             fix = "start chrony or ntpd there (chronyc tracking, timedatectl)"
             blame = (node,) if len(facts.clocks) > 2 else tuple(sorted(facts.clocks))
-            column.add(Finding("clock-off", node, what, fix, blame=blame), f"{offset:+.3g} s")
+            shown = f"{'+' if offset > 0 else '-'}{plain(abs(offset))} s"
+            column.add(Finding("clock-off", node, what, fix, blame=blame), shown)
         else:
             column.fine(node)
     return column

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from ..facts import Facts
-from .common import several, size, usable
+from .common import counted, several, size, usable
 from .finding import Column, Finding
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -46,11 +46,11 @@ def _room(facts: Facts, column: Column, node: int, path: str, found: dict[str, A
         fix = "see its owner, rights and mount options there (ls -ld, findmnt)"
         column.add(Finding("disk-not-writable", node, what, fix, left, blame=blame), "no write")
     elif found["free"] < facts.settings.free:
-        what = f"{size(found['free'])} free in {path}, {size(facts.settings.free)} are wanted"
+        what = f"too little room in {path}: {size(facts.settings.free)} are wanted"
         fix = "make room, or have checkpoints elsewhere; preflight.free_space says what is wanted"
         column.add(Finding("disk-low", node, what, fix, left, blame=blame), "low")
     elif found.get("inodes") is not None and found["inodes"] < _INODES:
-        what = f"{found['inodes']} more files fit in {path}"
+        what = f"only {counted(found['inodes'], 'more file')} can be made in {path}"
         fix = "remove small files there (df -i)"
         column.add(Finding("disk-low", node, what, fix, left, blame=blame), "no inodes")
 
@@ -95,8 +95,8 @@ def _speed(column: Column, path: str, said: dict[int, Any]) -> None:
     for node, speed in speeds.items():
         beside = len(speeds) > 2 and speed < _OF_USUAL * usual
         if speed < _SLOW or (beside and speed < 5 * _SLOW):
-            what = f"writing to {path} goes at {size(speed)}/s"
-            evidence = f"other nodes {size(usual)}/s" if beside else ""
+            what = f"writing to {path} is slow"
+            evidence = f"{size(speed)}/s" + (f", other nodes {size(usual)}/s" if beside else "")
             fix = "checkpoints will take long: another file system, or tell the site"
             blame = (node,) if beside else ()
             column.add(Finding("disk-slow", node, what, fix, evidence, "warning", blame), "slow")
@@ -107,8 +107,9 @@ def _scratch(facts: Facts, column: Column) -> None:
     for node, free in said.items():
         low: list[str] = [path for path, count in free.items() if count < _SCRATCH]
         for path in low:
-            what = f"{size(free[path])} free in {path}"
+            what = f"little room in {path}"
             fix = "data loaders and NCCL share memory there; in Docker: --shm-size, --ipc=host"
             if path != "/dev/shm":  # noqa: S108
                 fix = "programs keep what is passing there; make room, or set TMPDIR"
-            column.add(Finding("disk-low", node, what, fix, "", "warning"), path)
+            evidence = f"{size(free[path])} free"
+            column.add(Finding("disk-low", node, what, fix, evidence, "warning"), path)

@@ -49,6 +49,7 @@ def look(path: str, seconds: float) -> tuple[dict[str, Any], dict[str, str]]:
         "bytes": sum(sizes.values()),
         "read": len(chosen),
         "late": time.monotonic() >= deadline,
+        "top": os.path.abspath(top) + "/" * os.path.isdir(top),  # noqa: PTH100, PTH112
         "listing": hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()[:16],
         "sums": hashlib.sha256(sums.encode(errors="surrogateescape")).hexdigest()[:16],
     }

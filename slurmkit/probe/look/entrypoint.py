@@ -37,7 +37,10 @@ for at, (module, names) in enumerate(imports):
     except BaseException as error:
         if at >= late and isinstance(error, ImportError):
             continue
-        print("@failed " + json.dumps([module, type(error).__name__, str(error)[:500]]), flush=True)
+        why = f"import {module}: {type(error).__name__}: {str(error)[:500]}"
+        classes = [kind.__name__ for kind in type(error).__mro__]
+        known = {key: getattr(error, key, None) for key in ("filename", "lineno", "name")}
+        print("@failed " + json.dumps([why, module, classes, known], default=str), flush=True)
         os._exit(1)
 print("@fine", flush=True)
 os._exit(0)
@@ -45,24 +48,54 @@ os._exit(0)
 
 
 def look(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return `fine`, or what is missing."""
+    """Return `fine`, or what is `missing`, of which `kind`, and about what.
+
+    The kinds: a `program` or `path` of a command, a `file`, a `module`, `syntax`, and `other`.
+    """
     command = entry.get("command")
     if command:
         found = shutil.which(os.path.expanduser(command[0]))  # noqa: PTH111
-        return {"fine": found} if found else {"missing": f"no program {command[0]}"}
+        kind = "path" if "/" in command[0] else "program"
+        return {"fine": found} if found else missing(f"no program {command[0]}", kind, command[0])
     try:
         source, directory, package = find(entry)
-    except (ImportError, OSError, ValueError) as error:
-        return {"missing": str(error)}
+    except ImportError as error:
+        cause = error.__cause__ or ModuleNotFoundError()
+        classes = [kind.__name__ for kind in type(cause).__mro__]
+        known = {key: getattr(cause, key, None) for key in ("filename", "lineno", "name")}
+        return missing(str(error), *kind_of(str(entry["module"]), classes, known))
+    except (OSError, ValueError) as error:
+        return missing(str(error), "file")
     try:
         tree = ast.parse(source.read_bytes(), str(source))
     except (SyntaxError, ValueError) as error:
-        return {"missing": f"{source} is no Python {sys.version_info[0]}.{sys.version_info[1]}: "
-                           f"{error}"}  # fmt: skip
+        python = "Python {}.{}".format(*sys.version_info)
+        line = getattr(error, "lineno", None) or 1
+        return missing(f"{source} is no {python}: {error}", "syntax", source, line)
     except OSError as error:
-        return {"missing": f"{source}: {error.strerror}"}
+        return missing(f"{source}: {error.strerror}", "file")
     wanted = list(imports(tree, package))
     return run(directory, wanted, sum(line < moved(tree) for line, *_ in wanted), seconds)
+
+
+def missing(why: str, kind: str, *about: Any) -> dict[str, Any]:
+    """Return what a program lacks."""
+    return {"missing": why, "kind": kind, "about": [str(one) for one in about]}
+
+
+def kind_of(module: str, classes: list[str], known: dict[str, Any]) -> list[Any]:
+    """Return of which kind the failure to import a module is, and about what.
+
+    Args:
+        module: which one.
+        classes: the names of the error's class and those above it.
+        known: what the error says of itself.
+    """
+    if "SyntaxError" in classes:
+        return ["syntax", known.get("filename") or module, known.get("lineno") or 1]
+    if "ModuleNotFoundError" in classes:
+        return ["module", known.get("name") or module]
+    return ["other", module]
 
 
 def find(entry: dict[str, Any]) -> tuple[Path, str, str]:
@@ -81,7 +114,7 @@ def find(entry: dict[str, Any]) -> tuple[Path, str, str]:
             spec = importlib.util.find_spec(f"{name}.__main__")
             name = f"{name}.__main__"
     except Exception as error:
-        raise ImportError(f"{name}: {type(error).__name__}: {error}") from None
+        raise ImportError(f"{name}: {type(error).__name__}: {error}") from error
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise ImportError(f"no module {name}")
     return Path(spec.origin), os.getcwd(), name.rpartition(".")[0]  # noqa: PTH109
@@ -147,10 +180,11 @@ def run(
     said = ran.stdout.decode(errors="replace").splitlines()
     for line in said:
         if line.startswith("@failed "):
-            module, kind, text = json.loads(line[len("@failed ") :])
-            return {"missing": f"import {module}: {kind}: {text}"}
+            why, *what = json.loads(line[len("@failed ") :])
+            return missing(why, *kind_of(*what))
     if "@fine" in said:
         return {"fine": f"{len(wanted)} imports"}
     errors = ran.stderr.decode(errors="replace").strip().splitlines()
     how = f"signal {-ran.returncode}" if ran.returncode < 0 else f"exit code {ran.returncode}"
-    return {"missing": "; ".join(["its imports end Python", how, *errors[-1:]])}
+    why = "; ".join(["its imports end Python", how, *errors[-1:]])
+    return missing(why, "other", "one of them")

@@ -12,12 +12,13 @@ from .place import Place
 
 _BLOCK = 1 << 20
 _MOST = 64  # blocks
+_SHARE = 0.5  # of what is free, for all nodes together: a look must not fill a disk
 _LONGEST = 2.0  # seconds of writing
 _PATIENCE = 6.0  # seconds for another node's file to show: NFS keeps what it knows for a while
 
 
-def look(place: Place, path: str, token: str) -> dict[str, Any]:
-    """Write to a directory, and return how that went."""
+def look(place: Place, path: str, token: str, nodes: int = 1) -> dict[str, Any]:
+    """Write to a directory, as so many nodes do just now, and return how that went."""
     directory, missing = existing(path)
     facts: dict[str, Any] = {"directory": str(directory), "missing": missing}
     room = os.statvfs(directory)
@@ -27,7 +28,7 @@ def look(place: Place, path: str, token: str) -> dict[str, Any]:
     own = directory / mark(token, place.number)
     place.files.append(str(own))
     try:
-        facts["speed"] = write(own)
+        facts["speed"] = write(own, int(_SHARE * facts["free"] / nodes / _BLOCK))
     except OSError as error:
         facts["error"] = str(error.strerror)
         facts["errno"] = error.errno
@@ -48,14 +49,15 @@ def mark(token: str, number: int) -> str:
     return f".slurmkit-preflight-{token}-{number}"
 
 
-def write(path: Path) -> float:
+def write(path: Path, blocks: int = _MOST) -> float:
     """Write for a moment, to the disk itself; return bytes a second. The file stays, cut short."""
+    most = max(1, min(blocks, _MOST))
     block = os.urandom(_BLOCK)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         started = time.monotonic()
         count = 0
-        while count < _MOST and time.monotonic() - started < _LONGEST:
+        while count < most and time.monotonic() - started < _LONGEST:
             if os.write(file, block) < len(block):  # the next one would say why
                 os.write(file, block)
             count += 1
