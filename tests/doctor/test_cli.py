@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,26 @@ def test_a_simulated_job_by_name_by_directory_and_as_the_last(
     assert (data["cause"]["cause"], data["cause"]["confidence"]) == ("D50", "high")
 
 
+def test_a_job_that_still_runs_has_not_failed(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "job.yaml").write_text(JOB)
+    (tmp_path / "train.py").write_text("import time\ntime.sleep(60)\n")
+    command = [str(SLURMKIT), "simulate", "job.yaml"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+        try:
+            give_up = time.monotonic() + 30
+            while not list(tmp_path.glob("runs/broken/*/logs/*.log")):
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
+            data = json.loads(kit(tmp_path, environment, "doctor", "broken", "--json").stdout)
+            last = kit(tmp_path, environment, "doctor")
+        finally:
+            running.send_signal(signal.SIGINT)
+    assert (data["state"], data["findings"]) == ("RUNNING", [])
+    assert "none of the last 1 jobs from here failed" in last.stderr
+
+
 def test_the_verdict_comes_first_with_its_line_what_it_means_and_what_to_do(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -138,6 +160,27 @@ def test_an_id_is_a_jobs_and_not_a_directorys(tmp_path: Path, environment: dict[
 def test_a_cause_is_explained(tmp_path: Path, environment: dict[str, str]) -> None:
     told = kit(tmp_path, environment, "doctor", "--explain", "d27")
     assert told.stdout.startswith("D27: out of GPU memory\n  meaning")
+    listed = kit(tmp_path, environment, "doctor", "--explain", "XX").stderr.splitlines()
+    codes = [line.split()[0] for line in listed if line.startswith("  D")]
+    assert "  D27   out of GPU memory" in listed
+    assert codes == sorted(codes, key=lambda code: int(code[1:]))
+
+
+def test_a_job_of_checks_alone_is_not_the_last_that_failed(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    rows = []
+    for number, name in enumerate(("a", "a-preflight")):
+        run = tmp_path / "runs" / name / str(number)
+        (run / "events").mkdir(parents=True)
+        (run / "events" / "batch.jsonl").write_text('{"time": 1, "event": "ended", "code": 1}\n')
+        (run / "status.json").write_text('{"state": "failed", "reason": "KeyError: 1"}')
+        rows.append({"id": str(number), "name": name, "directory": str(run), "via": "ssh"})
+    listed = tmp_path / "state" / "slurmkit" / "jobs.jsonl"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = kit(tmp_path, environment, "doctor", "--json")
+    assert json.loads(told.stdout)["name"] == "a", told.stderr
 
 
 @pytest.mark.parametrize(

@@ -264,3 +264,76 @@ def test_a_warning_is_less_sure_where_nothing_failed(told: Told) -> None:
 def test_what_slurm_refuses_for_a_reason_of_its_own_is_a_failure(told: Told) -> None:
     refused = "sbatch: error: Batch job submission failed: Unspecified error"
     assert verdict(told(refused)).code == "unknown"
+
+
+@pytest.mark.parametrize("prefix", ["", "[rank3]: ", "node2 | [rank3] ", "ERROR: "])
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        'handle("CUDA out of memory", 1)',
+        'raise OSError("No space left on device")',
+        'call(\n        "CUDA out of memory",\n    )\n    ~~~~^^^^^',
+    ],
+)
+def test_the_source_that_a_traceback_quotes_says_nothing(
+    told: Told, prefix: str, quoted: str
+) -> None:
+    text = f"{TRACEBACK}\n    {quoted}\nKeyError: 'a'"
+    found = told(*(prefix + line for line in text.splitlines()), "after it", state="FAILED")
+    assert [one.code for one in found.findings] == ["D50"]
+
+
+def test_nor_does_the_source_in_a_box_of_rich(told: Told) -> None:
+    box = ["│   86 │   # retry", '│ ❱ 88 │   raise OSError("No space left on device")  │']
+    found = told(*box, "KeyError: 'a'", state="FAILED")
+    assert [one.code for one in found.findings] == ["D50"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["step 1", f"    {OOM}"],
+        [f"    {line}" for line in [*TRACEBACK.splitlines(), "    f()", OOM]],
+        ['  File "<string>", line 1, in f', OOM],
+        [*TRACEBACK.splitlines(), "    f()", "RuntimeError: of a worker:", f"    {OOM}"],
+    ],
+)
+def test_an_indented_line_that_no_frame_stands_above_counts(told: Told, lines: list[str]) -> None:
+    assert verdict(told(*lines, state="FAILED")).code == "D27"
+
+
+def test_a_job_that_is_done_died_of_nothing(told: Told) -> None:
+    text = [TRACEBACK, "    f()", OOM, "[W TCPStore.cpp:1] recvValue failed: Broken pipe"]
+    assert {one.confidence for one in told(*text, state="COMPLETED").findings} == {"low"}
+    assert told(CHILD, state="COMPLETED").findings == ()
+    assert told(*text[:3], "simulate: job 12 COMPLETED after 2 s").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "how", "cause"),
+    [(-11, "signal 11", "D49"), (-9, "signal 9", "D23"), (7, "exit code 7", "unknown")],
+)
+@pytest.mark.parametrize("simulated", [True, False])
+def test_what_simulate_says_in_the_end_hides_nothing(
+    told: Told, code: int, how: str, cause: str, simulated: bool
+) -> None:
+    report = REPORT.format(code=code).replace("n2", "localhost") if simulated else None
+    lines = [
+        "slurmkit: 2 x 2 processes meet at 127.0.0.1:25001; files in runs/oom-kill/12",
+        *(f"node1 | {line}" for line in (report or REPORT.format(code=code)).splitlines()),
+        "srun: error: node1: task 1: Exited with exit code 1",
+        CANCELLED,
+    ]
+    if simulated:
+        lines += [
+            "slurmkit doctor 12: D27 out of GPU memory (rank 1): CUDA out of memory",
+            f"simulate: job 12 FAILED with exit code 1 after 2 s; first to fail: rank 3 on node1 "
+            f"({how}), see runs/oom-kill/12/logs/node1.rank3.log",
+        ]
+    found = verdict(told(*lines))
+    assert (found.code, found.rank) == (cause, 3)
+    if cause == "unknown":
+        node = "node1" if simulated else "n2"
+        assert f"rank 3 on {node} failed first (exit code 7)" in found.what
+    else:
+        assert found.node == "node1"

@@ -51,8 +51,15 @@ def test_prefixes_are_taken_off_and_kept(
 
 
 def test_words_that_only_look_like_prefixes_stay() -> None:
-    for text in ("srun: error: n1: task 3: Killed", "RuntimeError: x", "rank 3 is slow"):
-        assert read_line(text.encode())[0].text == text
+    for text in (
+        "srun: error: n1: task 3: Killed",
+        "RuntimeError: x",
+        "rank 3 is slow",
+        "python3: can't open file '/x/train.py': [Errno 2] No such file or directory",
+        "cc1: fatal error: a.h: No such file or directory",
+    ):
+        (said,) = read_line(text.encode())
+        assert (said.text, said.node) == (text, None)
 
 
 def test_a_progress_bar_and_a_json_text_hold_several_lines(tmp_path: Path) -> None:

@@ -70,6 +70,37 @@ def test_a_job_that_its_preflight_stopped(run: RunDirectory) -> None:
     assert verdict.lines[0].file.endswith("status.json")
 
 
+@pytest.mark.parametrize(
+    ("state", "first", "told"),
+    [
+        ("TIMEOUT", None, ("D30", None, None)),
+        ("NODE_FAIL", None, ("D32", None, None)),
+        ("PREEMPTED", None, ("D32", None, None)),
+        ("CANCELLED", None, ("D31", None, None)),
+        ("FAILED", "rank 2 on node1 (signal 11)", ("D49", 2, "node1")),
+        ("FAILED", "rank 2 on node1 (signal 9)", ("D23", 2, "node1")),
+        ("FAILED", "task 1 on node1 (signal 6)", ("D49", None, "node1")),
+        ("FAILED", "rank 2 on node1 (exit code 7)", ("unknown", 2, "node1")),
+        ("FAILED", "rank 2 on node1 (signal 10)", ("unknown", 2, "node1")),
+        ("FAILED", "rank 2 on node1 (signal 15)", ("unknown", 2, "node1")),
+    ],
+)
+def test_a_simulated_job_that_said_nothing(
+    run: RunDirectory, state: str, first: str | None, told: tuple[str, int | None, str | None]
+) -> None:
+    for rank in range(4):
+        (run.logs / f"node{rank // 2}.rank{rank}.log").write_text("step 1\n")
+    end = {"time": 1, "event": "ended", "state": state, "code": 143, "first": first}
+    (run.events / "simulation.jsonl").write_text(json.dumps(end) + "\n")
+    verdict = seen(run)  # whose script ended with a code alone
+    assert (verdict.code, verdict.rank, verdict.node) == told
+    assert verdict.lines[-1].file.endswith("events/simulation.jsonl")
+    assert json.loads(verdict.lines[-1].text) == end
+    if told[0] == "unknown":
+        assert verdict.what.startswith(f"unknown: rank 2 on node1 failed first ({str(first)[17:]}")
+        assert verdict.lines[0].file.endswith("node1.rank2.log")
+
+
 def test_a_programs_own_word_counts_where_its_logs_say_nothing(run: RunDirectory) -> None:
     write_status(run, "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
     assert (seen(run).code, seen(run).rank) == ("D27", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.cause import SURE, Sure, by_code, causes
@@ -14,9 +15,10 @@ from slurmkit.check.doctor.order import in_order, is_failure, is_sign
 from slurmkit.check.doctor.reports import Reports, read_reports
 from slurmkit.check.doctor.sane import last_sane_lines
 from slurmkit.check.doctor.sieve import Sieve
+from slurmkit.check.doctor.sources import SIMULATION
 from slurmkit.check.doctor.spoken import events_of_word, of_error_files
 from slurmkit.check.doctor.stalled import rank_that_is_missing
-from slurmkit.check.doctor.verdict import UNKNOWN, Diagnosis, Verdict
+from slurmkit.check.doctor.verdict import DONE, UNKNOWN, Diagnosis, Verdict
 from slurmkit.slurm.states import read_state
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from slurmkit.check.doctor.event import Log
 
 _OF_A_RANK = ("root", "error", "killed")
+_TOLD = ("end", "killed", "cancel")
 _NOWHERE = 1 << 30  # behind all files: what Slurm says comes last
 
 
@@ -48,6 +51,8 @@ def diagnose(
     reports = read_reports(log.path for log in logs if log.rank is None)
     logs = [*logs, *of_error_files(reports, logs)]
     events = gather(logs, _sieve(), last=last)
+    ends = [event for event in events if Path(event.line.file).name == SIMULATION]
+    events = [event for event in events if event not in ends] + _needed(ends, events)
     events += [*too_few(events), *_of_state(state, events)]
     told = events_of_word(word, _NOWHERE)
     events += [event for event in told if event.cause.kind == "first"]
@@ -55,13 +60,34 @@ def diagnose(
     if not ordered:
         events += told
         ordered = in_order(events, reports.first)
+    ordered = ordered or in_order([event for event in ends if event.cause.kind in _TOLD])
     case = _Case(events, reports, state, node)
     is_bad = read_state(state).phase == "bad" if state else any(map(is_sign, events))
-    failed = is_bad or any(map(is_failure, events))
+    failed = is_bad or (state != DONE and any(map(is_failure, events)))
     if not ordered and (failed or word):
-        lines = [*last_sane_lines(logs, events), *([word] if word else [])]
+        own = _of_the_first(logs, reports) if not events else []
+        lines = [*last_sane_lines(own or logs, events), *([word] if word else [])]
+        lines += _last_line(logs)
         return Diagnosis((case.unknown(lines),), len(logs))
     return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
+
+
+def _needed(ends: Sequence[Event], events: Sequence[Event]) -> list[Event]:
+    """Return what a simulation says of its end, less what the job's own output tells better."""
+    kinds = {event.cause.kind for event in events if event not in ends and not event.survived}
+    return [event for event in ends if event.cause.kind not in kinds]
+
+
+def _of_the_first(logs: Sequence[Log], reports: Reports) -> list[Log]:
+    """Return the logs of the rank that failed first alone."""
+    first = reports.first or reports.simulated
+    return [log for log in logs if first and log.rank is not None and log.rank == first.rank]
+
+
+def _last_line(logs: Sequence[Log]) -> list[Line]:
+    """Return what a simulation says of the job's end."""
+    ends = [log for log in logs if log.path.name == SIMULATION]
+    return last_sane_lines(ends, [])[-1:] if ends else []
 
 
 @cache
@@ -108,11 +134,12 @@ class _Case:
 
     def unknown(self, lines: Sequence[Line]) -> Verdict:
         """Return what is to say where no line names a cause."""
-        first = self.reports.first
+        first = self.reports.first or self.reports.simulated
+        told = first.words if first else "it failed"
         return Verdict(
             code=UNKNOWN,
             place=f"{lines[-1].file}:{lines[-1].line}" if lines else "the logs",
-            what="unknown: it failed, and its logs do not say why",
+            what=f"unknown: {told}, and its logs do not say why",
             fix=(
                 f"{'look at the lines above; ' if lines else ''}run it once more with "
                 "TORCH_DISTRIBUTED_DEBUG=DETAIL, NCCL_DEBUG=INFO and python -X faulthandler"
@@ -141,6 +168,8 @@ class _Case:
 
     def _sure(self, event: Event) -> Sure:
         """Return how sure a verdict is: the cause's own, less what speaks against it."""
+        if self.state == DONE:
+            return "low"
         doubts = SURE.index(event.cause.sure) + event.in_prose + event.survived
         failed = self.state or self.reports.first or any(map(is_failure, self.events))
         if event.cause.kind == "error":  # one that is caught looks the same

@@ -36,9 +36,10 @@ def gather(logs: Sequence[Log], sieve: Sieve, *, last: int | None = None) -> lis
     said: set[tuple[int | None, str]] = set()
     is_whole = False
     for number, log in enumerate(logs):
-        every = _uncleared(scan(log.path, sieve, last=last))
+        near = Nearby(log.path, _year(log))
+        every = _uncleared(_unquoted(scan(log.path, sieve, last=last), near))
         hits = _of_last_attempt(every)
-        events = _events(number, log, hits)
+        events = _events(number, log, hits, near)
         if is_whole and log.rank is not None:
             # The job's output has these lines too, in the order in which they came.
             events = [event for event in events if (event.rank, event.text) not in said]
@@ -47,6 +48,11 @@ def gather(logs: Sequence[Log], sieve: Sieve, *, last: int | None = None) -> lis
             is_whole = _holds_ranks(hits)
         found += events
     return found
+
+
+def _unquoted(hits: list[Hit], near: Nearby) -> list[Hit]:
+    """Return hits less the lines of source that a traceback quotes."""
+    return [hit for hit in hits if not near.is_quoted(hit.offset, hit.number, hit.said)]
 
 
 def _uncleared(hits: list[Hit]) -> list[Hit]:
@@ -72,8 +78,7 @@ def _holds_ranks(hits: list[Hit]) -> bool:
     return any(hit.said.rank is not None for hit in hits)
 
 
-def _events(number: int, log: Log, hits: list[Hit]) -> list[Event]:
-    near = Nearby(log.path, _year(log))
+def _events(number: int, log: Log, hits: list[Hit], near: Nearby) -> list[Event]:
     prose = prose_spans(log.path) if log.rank is None else ()
     looked: Counter[tuple[str, int | None]] = Counter()
     events = []

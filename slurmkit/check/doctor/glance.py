@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.diagnose import diagnose
-from slurmkit.check.doctor.sources import logs_of_run
+from slurmkit.check.doctor.sources import logs_of_run, simulated_state
 from slurmkit.check.doctor.spoken import word_of
 
 if TYPE_CHECKING:
@@ -28,4 +28,5 @@ def glance(
         ranks: files of ranks that are read.
     """
     logs = logs_of_run(run, most=ranks)
+    state = simulated_state(run) or state
     return diagnose(logs, state=state, last=last, word=word_of(run)).verdict

@@ -11,6 +11,9 @@ _OVERLAP = 500
 _DEEPEST = 9  # prefixes before one line
 
 _NODE = r"[A-Za-z][\w.-]{0,80}"
+_COMMAND = (  # programs that begin what they complain of with their own name
+    r"i?python|pypy|pip|perl|ruby|lua|php|tclsh|gcc|g\+\+|clang|cc|cc1plus|f951|nvcc|bzip"
+)
 _PREFIXES = tuple(
     re.compile(text)
     for text in (
@@ -24,7 +27,7 @@ _PREFIXES = tuple(
         rf"(?P<node>{_NODE}) *\| ",
         rf"(?P<node>{_NODE}):\d+:\d+ (?:\[(?P<local>\d+)\] )?",  # NCCL
         r"\((?:[\w.:]+ )?pid=\d+(?:, ip=(?P<node>[\d.]+))?\) ?",  # Ray
-        r"(?P<node>[a-z][\w-]{0,62}\d): ",  # pdsh, deepspeed
+        rf"(?!(?:{_COMMAND})[\d-]*: )(?P<node>[a-z][\w-]{{0,62}}\d): ",  # pdsh, deepspeed
         r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d/\d{4}|\d\d-\d\d)[T _]+\d\d:\d\d:\d\d"
         r"(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?[,:]? ?(?:- |\| )?",
         r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? ",

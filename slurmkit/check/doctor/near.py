@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.event import Line
@@ -24,6 +25,7 @@ _ENOUGH = 5
 _DONE = re.compile(
     r"(?i)`?Trainer\.fit`? stopped: `?max_|\btrain_runtime\b"
     r"|\b(?:training|job|run) (?:is )?(?:done|finished|completed?)\b"
+    r"|^simulate: job \S+ COMPLETED"
 )
 _FENCE = re.compile(r"^\s*(?:```|~~~)")  # another text that was pasted begins here
 _TRACEBACK = "Traceback (most recent call last)"
@@ -31,6 +33,10 @@ _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _OF_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen |importlib")
 _IGNORED = re.compile(r"Exception ignored in|--- Logging error ---")  # the program goes on
 _CHAINED = re.compile(r"During handling of the above|was the direct cause of")
+
+
+_BOXED = re.compile(r"\s*[│|] +(?:❱ +)?\d+ [│|] ")  # rich's tracebacks
+_MOST_QUOTED = 12  # lines of source below a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,29 @@ class Nearby:
                 found.append(row)
         own = [row for row in found if not _OF_LIBRARY.search(row.said.text)] or found
         return tuple(self._line(row) for row in own[:1]), chain
+
+    def is_quoted(self, offset: int, number: int, said: Said) -> bool:
+        """Tell whether a line is the source that a traceback quotes, and not what was said.
+
+        It stands below `File "…", line N` and is indented deeper, as all lines between are.
+        """
+        if _BOXED.match(said.text):
+            return True
+        if not said.text[:1].isspace() and not said.shown[: -len(said.text)].endswith("  "):
+            return False
+        at = self._at(offset, number)
+        start = self._rows[at].offset
+        while at > 0 and not said.shown.startswith(self._rows[at].said.shown):
+            if self._rows[at].offset != start:
+                return False
+            at -= 1
+        rows = (row for row in reversed(self._rows[:at]) if row.said.rank == said.rank)
+        between: list[Said] = [said]
+        for row in islice(rows, _MOST_QUOTED):
+            if _FRAME.match(row.said.text):
+                return all(_is_deeper(one, row.said) for one in between)
+            between.append(row.said)
+        return False
 
     def is_ignored(self, chain: int) -> bool:
         """Tell whether Python passed over the exception whose tracebacks begin there.
@@ -142,3 +171,14 @@ class Nearby:
         self._rows = self._rows or [_Row(offset, number, Said("", ""))]
         self._offsets = [row.offset for row in self._rows]
         self._span = (start, start + len(data))
+
+
+def _is_deeper(said: Said, frame: Said) -> bool:
+    """Tell whether a line is indented deeper than a frame; a prefix may have eaten the spaces."""
+    text, of_frame = said.text.lstrip(), frame.text.lstrip()
+    if len(said.text) - len(text) > len(frame.text) - len(of_frame):
+        return True
+    lead = said.shown[: len(said.shown) - len(text)]
+    of_frame_lead = frame.shown[: len(frame.shown) - len(of_frame)]
+    is_longer = len(lead) > len(of_frame_lead)
+    return is_longer and bool(of_frame_lead.strip()) and lead.rstrip() == of_frame_lead.rstrip()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmkit.check.doctor.sources import logs_of_files, logs_of_run
+from slurmkit.check.doctor.sources import logs_of_files, logs_of_run, simulated_state
 from slurmkit.check.doctor.spoken import word_of
 from slurmkit.launch.rundir import RunDirectory
 
@@ -106,6 +106,7 @@ def _patient(entry: Entry, record: Record | None) -> Patient:
 
 def _of_run(run: RunDirectory, record: Record | None) -> Patient:
     state, node = _said(record)
+    state = simulated_state(run) or state
     nodes = {log.node for log in run.rank_logs()}
     node = node or (nodes.pop() if len(nodes) == 1 else None)
     id, name = run.path.name, run.path.parent.name
@@ -127,7 +128,6 @@ def _record(entry: Entry, notes: list[str]) -> Record | None:
 
 def _records(entries: list[Entry], notes: list[str]) -> list[Record]:
     from slurmkit.launch.chosen import is_on_slurm
-    from slurmkit.launch.remains import records_of
     from slurmkit.slurm.commands import SlurmError
     from slurmkit.slurm.queue import find_records
 
@@ -140,14 +140,33 @@ def _records(entries: list[Entry], notes: list[str]) -> list[Record]:
             raise
         notes.append(f"Slurm was not asked: {str(error).partition(chr(10))[0]}")
     told = {record.array_id for record in found}
-    left = (records_of(entry) for entry in entries if entry.array_id not in told)
+    left = (_left(entry) for entry in entries if entry.array_id not in told)
     return [*found, *(record for records in left for record in records)]
+
+
+def _left(entry: Entry) -> list[Record]:
+    """Return the records that a job's files make; whether it still runs, its back end knows."""
+    from slurmkit.launch.chosen import is_on_slurm
+    from slurmkit.launch.remains import of_back_end, records_of
+
+    found = records_of(entry)
+    is_silent = any(record.exit_code is None for record in found)
+    return of_back_end(entry) if is_silent and not is_on_slurm(entry) else found
+
+
+def _only_checks(entry: Entry) -> bool:
+    """Tell whether a job is one of `slurmkit preflight`, which launches nothing."""
+    from slurmkit.check.preflight.job import SUFFIX
+
+    if not entry.name.endswith(SUFFIX):
+        return False
+    return not entry.directory or not RunDirectory(Path(entry.directory)).rank_logs()
 
 
 def _last_failed(notes: list[str]) -> tuple[Entry, Record]:
     from slurmkit.launch.registry import UnknownJobError, whole_jobs
 
-    known = whole_jobs()[-_LATELY:]
+    known = [entry for entry in whole_jobs() if not _only_checks(entry)][-_LATELY:]
     records = _records(known, notes) if known else []
     for entry in reversed(known):
         own = [one for one in records if one.array_id == entry.id and one.state.phase == "bad"]

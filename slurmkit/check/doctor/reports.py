@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LAST = 512 << 10  # bytes of a file's end in which reports stand
-_WORDS = (b"exitcode", b"srun: error: ")
+_WORDS = (b"exitcode", b"srun: error: ", b"simulate: job ", b'"event": "ended"')
 _ROOT = re.compile(r"Root Cause \(first observed failure\)")
 _ITEM = re.compile(
     r"^\s*time\s*: *(?P<time>\d{4}-\S+)\s*\n"
@@ -32,6 +32,13 @@ _TOLD_TO_END = re.compile(r"Terminated|Exited with exit code (?:0|143)\b")
 _ENDED = re.compile(
     r"CANCELLED AT|Terminating|Force Terminated|Job step aborted|srun: error: .*: task"
 )
+_SIMULATED = re.compile(
+    r"(?:^simulate: job \S+ FAILED\b.*; first to fail: |\"event\": \"ended\", .*\"first\": \")"
+    r"(?P<who>rank|task) (?P<rank>\d{1,6}) on (?P<node>[\w.-]+) "
+    r"\((?P<how>signal|exit code) (?P<code>\d{1,3})\)",
+    re.MULTILINE,
+)
+_HERE = ("localhost", "127.0.0.1", "localhost.localdomain")  # names that tell no node
 _ENDED_BY_ANOTHER = ("-15", "143")
 
 
@@ -51,6 +58,17 @@ class Failed:
         """Tell whether it was only ended after another had failed."""
         return self.code in _ENDED_BY_ANOTHER
 
+    @property
+    def words(self) -> str:
+        """Who failed, where and how: `rank 2 on node1 failed first (exit code 7)`."""
+        rank = f"rank {self.rank}" if self.rank is not None else "one process"
+        where = f" on {self.node}" if self.node else ""
+        if not re.fullmatch(r"-?\d+", self.code):
+            return f"{rank}{where} failed first ({self.code})"
+        number = int(self.code)
+        how = f"signal {-number}" if number < 0 else f"exit code {number}"
+        return f"{rank}{where} failed first ({how})"
+
 
 @dataclass(frozen=True, slots=True)
 class Reports:
@@ -62,10 +80,14 @@ class Reports:
     """Of srun; a task is a rank only where no torchrun stands between."""
     nodes: dict[int, str] = field(default_factory=dict)
     """Of ranks."""
+    simulated: Failed | None = None
+    """Of a simulation, which knows the names of its nodes and the rank behind a launcher."""
 
     @property
     def first(self) -> Failed | None:
         """The rank that failed first, as far as launchers know."""
+        if self.simulated is not None and not self.simulated.by_another:
+            return self.simulated
         workers = [worker for worker in self.workers if not worker.by_another]
         roots = [worker for worker in workers if worker.is_root] or workers
         if roots:
@@ -79,14 +101,29 @@ def read_reports(paths: Iterable[Path]) -> Reports:
     """Read the ends of files."""
     workers: list[Failed] = []
     tasks: list[Failed] = []
+    simulated = None
     for path in paths:
         text = _plain(path)
         workers += _workers(text)
         tasks += _tasks(text)
+        simulated = _simulated(text) or simulated
     nodes = {one.rank: one.node for one in workers if one.rank is not None and one.node}
     if not workers:
         nodes = {one.rank: one.node for one in tasks if one.rank is not None and one.node}
-    return Reports(tuple(workers), tuple(tasks), nodes)
+    if simulated is not None and simulated.rank is not None and simulated.node:
+        nodes[simulated.rank] = simulated.node
+    return Reports(tuple(workers), tuple(tasks), nodes, simulated)
+
+
+def _simulated(text: str) -> Failed | None:
+    """Return what the last simulation of a text says; it is known by its own words."""
+    found = list(_SIMULATED.finditer(text))
+    if not found:
+        return None
+    match = found[-1]
+    rank = int(match["rank"]) if match["who"] == "rank" else None
+    sign = "-" if match["how"] == "signal" else ""
+    return Failed(rank, match["node"], f"{sign}{match['code']}")
 
 
 def _workers(text: str) -> list[Failed]:
@@ -96,7 +133,8 @@ def _workers(text: str) -> list[Failed]:
         is_root = any(0 <= match.start() - root < 200 for root in roots)
         file = match["file"] if match["file"] not in (None, "<N/A>") else None
         stamp = find_stamp(match["time"])
-        found.append(Failed(int(match["rank"]), match["host"], match["code"], stamp, file, is_root))
+        host = match["host"] if match["host"] not in _HERE else None
+        found.append(Failed(int(match["rank"]), host, match["code"], stamp, file, is_root))
     if not found:  # the report is missing, or cut
         return [Failed(None, None, match["code"]) for match in _OF_ONE.finditer(text)]
     return found

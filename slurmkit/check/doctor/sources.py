@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.event import Log
-from slurmkit.launch.rundir import RunDirectory
+from slurmkit.launch.rundir import RunDirectory, read_json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ENDS = (".out", ".err", ".log", ".txt", ".json")
 _RANK = re.compile(r"rank[_-]?(\d{1,6})(?!\d)")
+SIMULATION = "simulation.jsonl"
+"""In a simulated job's events: its state, and the first that failed."""
 _MOST = 4096  # files of a directory
 
 
@@ -28,7 +30,15 @@ def logs_of_run(run: RunDirectory, *, most: int = _MOST) -> list[Log]:
         ranks = []
     if again and isinstance(begin := started[-1], int | float):
         ranks = [log for log in ranks if _written(log.path) >= begin] or ranks
-    return [*whole, *ranks[:most]]
+    end = run.events / SIMULATION
+    return [*whole, *ranks[:most], *([Log(end)] if end.is_file() else [])]
+
+
+def simulated_state(run: RunDirectory) -> str | None:
+    """Return the state in which a simulated job ended; None of any other job."""
+    ends = read_json_lines(run.events / SIMULATION)
+    state = ends[-1].get("state") if ends else None
+    return state if isinstance(state, str) else None
 
 
 def _written(path: Path) -> float:

@@ -7,6 +7,8 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmkit.check.doctor.verdict import DONE
+
 if TYPE_CHECKING:
     from slurmkit.check.doctor.cause import Cause
     from slurmkit.check.doctor.event import Line
@@ -29,6 +31,11 @@ def lines(found: Diagnosis, state: str | None = None, width: int = 100) -> list[
         files = "1 file" if found.files == 1 else f"{found.files} files"
         told = f"; Slurm says {state}" if state else ""
         return [f"no sign of a failure in {files}{told}"]
+    if state == DONE:
+        return [
+            f"{DONE}: it did not fail; what its logs name is most likely harmless:",
+            *(_cut(f"  {_plain(one.in_a_line())}", width) for one in found.findings),
+        ]
     head = f"{verdict.code}: {verdict.what}" if verdict.is_known else verdict.what
     shown = [head, *_facts(verdict, width)]
     others = found.findings[1:]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from slurmkit.check.doctor.event import Line
 
 UNKNOWN = "unknown"
+DONE = "COMPLETED"
+"""The state of a job that did not fail: whatever its logs name, it went on behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Verdict(Finding):
 
     def in_a_line(self) -> str:
         """Return it in one line: `D27 out of GPU memory (rank 3 on node2): …`."""
-        who = f" ({self.who})" if self.who else ""
+        who = f" ({self.who})" if self.who and self.who not in self.what else ""
         said = f": {self.lines[0].text.strip()}" if self.lines and self.is_known else ""
         head = f"{self.code} {self.what}" if self.is_known else self.what
         return f"{head}{who}{said}"
