@@ -27,11 +27,16 @@ def text(found: Found, source: Source, *, with_reason: bool = True) -> list[str]
         f"  {line} | {said}",
         f"  {margin} | {' ' * before}{'^' * marked}",
     ]
-    reason = rules()[found.code].why if with_reason else ""
-    for name, words in (("seen", found.evidence), ("why", reason)):
+    why = reason(found) if with_reason else ""
+    for name, words in (("seen", found.evidence), ("why", why)):
         if words:
             rows += _row(name, _visible(words))
     return [*rows, f"    fix:  {_visible(found.fix)}"]  # in one piece: it may be copied
+
+
+def reason(found: Found) -> str:
+    """Return what happens and when."""
+    return found.why or rules()[found.code].why
 
 
 def _row(name: str, words: str) -> list[str]:

@@ -54,6 +54,8 @@ class Found(Finding):
     span: Span
     edits: tuple[Edit, ...] = ()
     """What `--fix` does; empty where a person decides."""
+    why: str = ""
+    """What happens in this case, where a rule has several; empty: the rule's own words."""
 
 
 Looks = Callable[["Job"], Iterator[Found]]

@@ -22,7 +22,9 @@ _DEFAULT = re.compile(rb"""\$\{([A-Za-z_]\w*):?[-=](["']?)([^\s"'`;|&<>()${}\\]+
 _OPTION = re.compile(
     rb"""--?([A-Za-z][\w-]*)[ \t=]+(["']?)([A-Za-z0-9_+/=.-]{16,})""",
 )
-_LOGIN = re.compile(rb"\bwandb[ \t]+login\b[^\n#;|&]*?(?<![\w/.-])([0-9a-f]{40}|wandb_v1_\w{20,})")
+_LOGIN = re.compile(
+    rb"\bwandb[ \t]+login\b[^\n#;|&]*?(?<![\w/.-])((?:local-)?[0-9a-f]{40}|wandb_v1_\w{20,})"
+)
 _ADDRESS = re.compile(rb"\bhttps?://[^\s/:@$]*:([^\s/:@$]{8,})@")
 _STANDS_FOR_ONE = (
     r"your|my[_-]|x{4}|\.{3}|\*{3}|change|replace|insert|enter|here|example|dummy|none|null|empty|"

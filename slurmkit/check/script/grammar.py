@@ -52,6 +52,11 @@ def parse(data: bytes) -> Node:
     return other if _lost(other) < _lost(root) else root
 
 
+def without_placeholders(data: bytes) -> bytes:
+    """Return a text with words of the same length for `<your-token>` and `{{ name }}`."""
+    return _BRACES.sub(_word, _ANGLE.sub(_word, data))
+
+
 def _word(match: re.Match[bytes]) -> bytes:
     return b"_" * len(match[0])
 

@@ -1,4 +1,4 @@
-"""SK501 to SK610: what they find, what looks like it and is sound, what `--fix` makes of it."""
+"""SK501 to SK611: what they find, what looks like it and is sound, what `--fix` makes of it."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ HF = "hf_" + "aB3dE6gH9j" * 3
         f'WANDB_API_KEY="{HEX}" python a.py',
         f"# export WANDB_API_KEY={HEX}",
         f"wandb login {HEX}",
+        f"## wandb login --host http://10.1.2.3:8080 local-{HEX}",
         f"wandb login --relogin --host=https://x.org {HEX}",
         f"huggingface-cli login --token {HF}",
         f"export HF_TOKEN={HF}",

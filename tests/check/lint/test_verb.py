@@ -101,8 +101,9 @@ def test_a_sound_script_is_not_touched() -> None:
     assert Path("good").stat() == before
 
 
-def test_diff_changes_nothing() -> None:
-    ran = lint("bad", "--diff")
+@pytest.mark.parametrize("also", [[], ["--fix"]])
+def test_diff_changes_nothing(also: list[str]) -> None:
+    ran = lint("bad", "--diff", *also)
     assert ran.stdout.startswith("--- a/bad\n+++ b/bad\n@@ ")
     assert "\n-#SBATCH --nodes = 1\n+#SBATCH --nodes=1\n" in ran.stdout
     assert Path("bad").read_text() == BAD
@@ -120,7 +121,6 @@ def test_diff_changes_nothing() -> None:
         (["--explain", "x"], "no rule 'x': codes go from SK101 to "),
         (["bad", "--slurm-version", "new"], "--slurm-version 'new': expected a Slurm version"),
         (["bad", "--diff", "--json"], "--diff goes without --json"),
-        (["bad", "--diff", "--fix"], "--diff goes without --fix"),
     ],
 )
 def test_mistakes(words: list[str], told: str) -> None:
@@ -131,6 +131,7 @@ def test_mistakes(words: list[str], told: str) -> None:
 
 
 def test_an_unreadable_file_does_not_hide_the_others() -> None:
+    assert "0 scripts" not in lint("gone").stderr
     ran = lint("gone", "bad")
     assert ran.exit_code == 2
     assert "bad:2:9: error SK107" in ran.stdout
@@ -152,6 +153,21 @@ def test_a_long_line_is_cut_around_the_place() -> None:
     assert line[at : at + caret.count("^")] == "--nodes = 2"
     assert len(line) < 100
     assert (line[6], line[-1]) == ("…", "…")
+
+
+def test_the_reason_is_that_of_the_case() -> None:
+    Path("odd").write_text(
+        "#!/bin/bash\n#SBATCH --cpu-per-task=8\n#SBATCH --nodes=two\n"
+        "#SBATCH --mail-type=END,FIAL\n./a\n"
+    )
+    reasons = [row for row in lint("odd").stdout.splitlines() if row.startswith("    why:")]
+    assert ["--mail-type" in row for row in reasons[:3]] == [False, False, True]
+
+
+def test_a_nested_script_is_told_by_the_lines_of_the_file() -> None:
+    Path("outer").write_text("#!/bin/bash\nsbatch <<EOF\n\n#!/bin/bash\n./a\nEOF\n")
+    told = lint("outer").stdout
+    assert "`#!/bin/bash` stands in line 4, not in the first of the inner script" in told
 
 
 def test_what_a_terminal_would_obey_is_not_printed() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Edit, Found, rule
+from slurmkit.check.script.layers import is_python
 from slurmkit.check.script.source import Source, Span
 from slurmkit.check.script.words import Word
 
@@ -31,6 +33,7 @@ _PLACEHOLDERS = (
 )
 _IN_DIRECTIVE = re.compile(
     r"(?<=[\s=])(?:[A-Z]+_NAME|NUM_[A-Z_]+|ACCOUNT|PARTITION|PROJECT|YOU_\w+"
+    r"|your\.?e?mail@\S+|[\w.+-]+@example\.(?:com|org|net|edu)"
     r"|(?<!job-name[=\s])(?<!-J\s)(?:partition|account|queue|project|qos)[_-]name)(?=\s|\Z)"
 )
 _DIRECTIVE = "\0"  # in front of a directive's text
@@ -48,17 +51,18 @@ def placeholder(job: Job) -> Iterator[Found]:
         if text.startswith(_DIRECTIVE):
             patterns = (*patterns, _IN_DIRECTIVE)
         match = next((m for p in patterns if (m := p.search(text))), None)
-        if match is None or line in lines or _is_in_a_sentence(match, text):
+        if match is None or line in lines or _is_filled_in_later(match, text):
             continue
         lines.add(line)
         yield job.found("SK421", span, f"`{match[0].strip(' =:/')}` stands for something else")
 
 
-def _is_in_a_sentence(match: re.Match[str], text: str) -> bool:
-    """Tell whether `{name}` stands in a text of words, where a program puts something in."""
+def _is_filled_in_later(match: re.Match[str], text: str) -> bool:
+    """Tell whether `{name}` is a part of a longer word, in which a program puts something in."""
     if match.re is not _BRACES or text.startswith(_DIRECTIVE) or match[0].startswith("{{"):
         return False
-    return " " in f"{text[: match.start()]}{text[match.end() :]}".strip()
+    before = text[: match.start()].rpartition("=")[2]
+    return bool(before or text[match.end() :])
 
 
 def _in_directives(job: Job) -> Iterator[tuple[Span, str]]:
@@ -82,7 +86,10 @@ def _in_code(job: Job) -> Iterator[tuple[Span, str]]:
     for command in job.script.commands:
         if command.shell.where == "unknown" or command.name in (*_SPEAKING, "sed", "awk", "grep"):
             continue
-        yield from (_text(word) for word in command.words[1:])
+        is_program = is_python(command.name)
+        for before, word in pairwise(command.words):
+            if not (is_program and before.shown == "-c"):
+                yield _text(word)
         yield from (_text(v.value) for v in command.variables if v.value is not None)
 
 

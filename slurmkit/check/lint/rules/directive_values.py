@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from slurmkit.check.lint.distance import distance
 from slurmkit.check.lint.job import Job
@@ -29,6 +30,12 @@ _MEANT = {
 """Names that sbatch had once, or that other batch systems have."""
 _COUNTS = ("ntasks", "cpus-per-task", "ntasks-per-node", "cpus-per-gpu", "ntasks-per-gpu")
 _MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
+_OF_OPTION = (
+    'sbatch ends with "unrecognized option" at an option that it does not know. Some options are '
+    "srun's only, some are of other versions of Slurm, and dashes are not underscores."
+)
+_OF_VALUE = "sbatch reads the directives before it takes a script, and ends at a value like this."
+_OF_MAIL = "sbatch drops an unknown word in --mail-type without a message, if it knows another one."
 
 
 def _span(option: Given[Piece]) -> Span:
@@ -95,8 +102,7 @@ def unknown(job: Job) -> Iterator[Found]:
 
 def _unknown_option(job: Job, option: Given[Piece]) -> Iterator[Found]:
     name = option.name
-    names = [known.name for known in load_options().values() if known.sbatch.history]
-    plain = name.replace("_", "-").lower()
+    names = _names()
     fix, what = "", f"sbatch has no option {option.written}"
     if option.problem == "ambiguous":
         several = [known for known in names if known.startswith(name)]
@@ -105,14 +111,25 @@ def _unknown_option(job: Job, option: Given[Piece]) -> Iterator[Found]:
     elif "srun" in option.known_to or _is_of_srun(name):
         what = f"{option.written} is an option of srun, not of sbatch"
         fix = f"Move it to the srun line: srun {option.origins[0].text} …"
-    elif plain in names or name in _MEANT:
-        fix = f"Write --{_MEANT.get(name, plain)}."
     elif len(name) > 1:
-        near = min(names, key=lambda known: distance(plain, known))
-        if distance(plain, near) > (2 if len(name) > 8 else 1):
+        near, is_sure = meant(name)
+        if not near:
             return  # a plugin's, perhaps
-        fix = f"Did you mean --{near}?"
-    yield job.found("SK109", _span(option), what, fix)
+        fix = f"Write --{near}." if is_sure else f"Did you mean --{near}?"
+    yield replace(job.found("SK109", _span(option), what, fix), why=_OF_OPTION)
+
+
+def meant(name: str) -> tuple[str, bool]:
+    """Return the option of sbatch's that an unknown one stands for, or "", and whether surely."""
+    plain, names = name.replace("_", "-").lower(), _names()
+    if plain in names or name in _MEANT:
+        return _MEANT.get(name, plain), True
+    near = min(names, key=lambda known: distance(plain, known))
+    return "" if distance(plain, near) > (2 if len(name) > 8 else 1) else near, False
+
+
+def _names() -> list[str]:
+    return [known.name for known in load_options().values() if known.sbatch.history]
 
 
 def _is_of_srun(name: str) -> bool:
@@ -130,10 +147,10 @@ def _too_new(job: Job, option: Given[Piece]) -> Iterator[Found]:
     version = ".".join(f"{part:02}" for part in job.slurm_version)
     if not since:
         what = f"{option.written} came with Slurm {history[0].since}; this is {version}"
-        yield job.found("SK109", _span(option), what, "Leave it out.")
+        yield replace(job.found("SK109", _span(option), what, "Leave it out."), why=_OF_OPTION)
     elif since[-1].kind == "removed" and job.slurm_version <= parse_version(NEWEST):
         what = f"{option.written} is gone since Slurm {since[-1].since}; this is {version}"
-        yield job.found("SK109", _span(option), what, "Leave it out.")
+        yield replace(job.found("SK109", _span(option), what, "Leave it out."), why=_OF_OPTION)
 
 
 def _bad_value(job: Job, option: Given[Piece]) -> Iterator[Found]:
@@ -164,7 +181,7 @@ def _bad_value(job: Job, option: Given[Piece]) -> Iterator[Found]:
     if not value and len(option.origins) == 1:
         return  # `--nodes= 2` is SK107's
     what = f"`{value}` is no value for {option.written}: sbatch refuses the script"
-    yield job.found("SK109", _span(option), what, fix)
+    yield replace(job.found("SK109", _span(option), what, fix), why=_OF_VALUE)
 
 
 def _mail(job: Job, option: Given[Piece], value: str) -> Iterator[Found]:
@@ -179,7 +196,7 @@ def _mail(job: Job, option: Given[Piece], value: str) -> Iterator[Found]:
         what = f"--mail-type knows no `{wrong[0]}`: sbatch refuses the script"
     else:
         what = f"--mail-type knows no `{wrong[0]}`, and drops it without a word"
-    yield job.found("SK109", _span(option), what, fix)
+    yield replace(job.found("SK109", _span(option), what, fix), why=_OF_MAIL)
 
 
 @rule("SK110")

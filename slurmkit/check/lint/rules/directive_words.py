@@ -12,6 +12,7 @@ from slurmkit.check.script.options import Given
 from slurmkit.check.script.source import Span
 from slurmkit.slurm.options import load_options
 
+_FREE = ("job-name", "comment", "wckey")  # whose value may well begin with =
 _EXPANDED = re.compile(r"\$(?:\(\([^)]*\){0,2}|\w+|\{[^}]*\}?|\([^)]*\)?)|`[^`]*`?|^~(?=/|$)")
 _TEMPLATE = re.compile(r"\{\{|\{%|%\}|\}\}")
 _PATTERNS = {
@@ -149,6 +150,8 @@ def _one_dash(word: str) -> str | None:
 def _has_stray_equals(option: Given[Piece], after: Piece | None) -> bool:
     """`--nodes =2`, `-N=2`; and `--nodes= 2`, with the word behind it."""
     value = option.value
+    if option.name in _FREE and option.origins[0].text.startswith(f"{option.written}=="):
+        return False
     if value == "":
         return after is not None
     return value is not None and value.startswith("=")

@@ -27,7 +27,7 @@ def late(job: Job) -> Iterator[Found]:
     """A directive behind the first command."""
     directives = job.script.directives
     text = job.script.batch.text
-    rows = [line for line in directives.late if _is_comment(job, line) and _has_option(line)]
+    rows = ignored(job)
     if not rows:
         return
     first = text.span(directives.end, directives.end).start
@@ -38,6 +38,12 @@ def late(job: Job) -> Iterator[Found]:
     for line in rows:
         what = f"this directive is ignored: line {number} is a command already, `{shown}`"
         yield job.found("SK103", line.span, what, edits=_moved(job, line, line in movable))
+
+
+def ignored(job: Job) -> list[Line]:
+    """Return the directives that Slurm ignores, behind the first command."""
+    late = job.script.directives.late
+    return [line for line in late if _is_comment(job, line) and _has_option(line)]
 
 
 def _is_comment(job: Job, line: Line) -> bool:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _CONDA = ("conda", "mamba", "micromamba")
+_MODULES = re.compile(r"(?i:conda|mamba|miniforge|pytorch)|(?<![\w-])python(?![\w-])")
+"""Modules that may define conda's function; EasyBuild's Python and cray-python do not."""
 
 
 @rule("SK412")
@@ -86,11 +88,7 @@ def _defines(command: Command) -> str:
     text = " ".join(words)
     if command.name == "eval" and re.search(r"hook|conda|mamba|\$", text):
         return "other"
-    if command.name in ("module", "ml") and re.search(
-        r"conda|mamba|miniforge|python|pytorch", text, re.IGNORECASE
-    ):
-        return "module"
-    return "none"
+    return "module" if command.name in ("module", "ml") and _MODULES.search(text) else "none"
 
 
 def _is_login(shell: Shell) -> bool:

@@ -56,12 +56,13 @@ def _found(job: Job, data: bytes, span: Span) -> Found:
         is_bare = not data.startswith(_MARK)
         edits = [Edit(text.span(0, 0), _DEFAULT)] if is_bare else []
         return job.found("SK101", span, what, edits=edits)
-    line = data.count(b"\n", 0, match.start()) + 1
+    line = job.script.source.place(text.span(*match.span()).start)[0]
+    first = "the first" if text.origins is None else "the first of the inner script"
     shebang = match[0].strip().decode(errors="replace")
     if match.start() == 0:
         what = f"blanks stand in front of `{shebang}`: sbatch refuses the script"
     else:
-        what = f"`{shebang}` stands in line {line}, not in the first: sbatch refuses the script"
+        what = f"`{shebang}` stands in line {line}, not in {first}: sbatch refuses the script"
     above = data[: match.start()]
     is_plain = all(not row.strip() or row.lstrip().startswith(b"#") for row in above.split(b"\n"))
     begin, until = text.span(0, 0).start, text.span(*match.span())

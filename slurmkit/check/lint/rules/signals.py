@@ -21,7 +21,8 @@ _FATAL = ("USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO")  # to a program that h
 @rule("SK406")
 def truncated(job: Job) -> Iterator[Found]:
     """A requeued run begins the log anew."""
-    if job.given("open-mode") is not None or _has_name_of_its_own(job):
+    mode = job.given("open-mode")
+    if (mode is not None and (mode.value or "a").startswith("a")) or _has_name_of_its_own(job):
         return
     option = job.given("requeue")
     refused = job.given("no-requeue")
@@ -32,7 +33,7 @@ def truncated(job: Job) -> Iterator[Found]:
             "SK406",
             option.origins[0].span,
             "a requeued run truncates the log of the run before it",
-            edits=_append(job, option.origins[-1].span.end),
+            edits=_append(job, option.origins[-1].span.end) if mode is None else (),
         )
         return
     for command in job.script.commands:

@@ -20,7 +20,9 @@ _PREFIXES = (
 _OF_CONTAINER = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "NODE_RANK")
 """Set by enroot's hook for PyTorch."""
 _ACTIVATION = re.compile(r"activate|conda|mamba|bashrc|profile|modules?\b|lmod|venv")
-_EXTRA = re.compile(r"(?:EXTRA|ADDITIONAL|OPTIONAL|MORE|OTHER|USER)_?\w*|\w+_(?:EXTRA|OVERRIDES?)", re.I)
+_EXTRA = re.compile(
+    r"(?:EXTRA|ADDITIONAL|OPTIONAL|MORE|OTHER|USER)_?\w*|\w+_(?:EXTRA|OVERRIDES?)", re.I
+)
 """What one may add from outside; without it, nothing is missing."""
 _MANY = 4
 """So many names that nothing sets are the parameters of a script that is called with them."""

@@ -11,7 +11,7 @@ from slurmkit.check.lint.names import meant, names
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.lint.settings import Setting, has_reason, is_conditional
 
-_DEVICES = re.compile(r"\d+(?:,\d+)*,?")
+_DEVICES = re.compile(r"\s*\d+(?:\s*,\s*\d+)*\s*,?\s*")
 
 
 @rule("SK502")
@@ -91,7 +91,7 @@ def devices(job: Job) -> Iterator[Found]:
             continue
         if setting.command is not None and (len(literals) > 1 or setting.context.in_background):
             continue  # several programs share the job's GPUs
-        count = len(set(text.strip(",").split(",")))
+        count = len({device.strip() for device in text.strip(", ").split(",")})
         is_whole = job.is_exclusive and count == job.gpus_per_node
         if is_whole or has_reason(job.script, setting.span):
             continue
