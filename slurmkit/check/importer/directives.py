@@ -112,11 +112,20 @@ def _other(draft: Draft, option: Given[Piece], line: int) -> None:
 
 
 def _unreadable(draft: Draft, option: Given[Piece], line: int) -> None:
+    from slurmkit.check.lint.rules.directive_values import meant
+
     what = _shown(option)
-    if option.known_to:
+    near = meant(option.name)[0] if len(option.name) > 1 else ""
+    if not option.written.startswith("-"):
+        why = "belongs to no option: sbatch refuses it; a value with blanks stands in quotes"
+    elif option.problem in ("no value", "needless value"):
+        why = f"has {option.problem}: sbatch refuses it"
+    elif option.known_to:
         why = f"no directive, but an option of {option.known_to[0]}: write it under launcher.srun"
     elif option.name.startswith(("container-", "no-container-")):
         why = "an option of pyxis for the whole job: write `container:`"
+    elif near:
+        why = f"sbatch has no such option, and refuses it: did you mean --{near}?"
     else:
         why = "sbatch has no such option; a plugin of the site may"
     draft.note(line, "changed", what, why)
@@ -240,4 +249,5 @@ def _line(job: Job, option: Given[Piece] | None) -> int:
 
 
 def _shown(option: Given[Piece]) -> str:
-    return f"--{option.name}" + (f"={option.value}" if option.value is not None else "")
+    name = option.written if option.problem else f"--{option.name}"
+    return name + (f"={option.value}" if option.value is not None else "")

@@ -12,9 +12,11 @@ from slurmkit.check.importer.container import read_container
 from slurmkit.check.importer.directives import read_directives
 from slurmkit.check.importer.draft import Draft, Kept, Note
 from slurmkit.check.importer.inner import read_inner, read_variables
+from slurmkit.check.importer.late import with_late
 from slurmkit.check.importer.launch import processes_per_node, read_launch
 from slurmkit.check.importer.loops import read_loops
 from slurmkit.check.importer.names import ARRAY_VARIABLE, read_in
+from slurmkit.check.importer.refuse import NotImportedError, refuse, refuse_other_shell
 from slurmkit.check.importer.statements import Origin, Statements
 from slurmkit.check.importer.step import read_step, read_wrappers
 from slurmkit.check.importer.values import Values, World
@@ -37,27 +39,30 @@ class Imported:
     notes: list[Note]
 
 
-class NotImportedError(ValueError):
-    """A script that cannot be a job file, with the reason and what to do."""
-
-
 def import_script(data: bytes, name: str = "-") -> Imported:
     """Turn a script into a job file.
 
     Raises:
-        NotImportedError: the script starts no program that can be told, or is several jobs.
+        NotImportedError: the script starts no program that can be told, is several jobs, or is
+            none that bash can read.
     """
     script = read(data, name)
     job = Job(script)
+    refuse(job)
     if not job.launches and len(script.inner) == 1 and Job(script.inner[0]).launches:
         script = script.inner[0]
         job = Job(script)
+        refuse(job)
+    if script.batch.root is None:
+        refuse_other_shell(script)
     if job.is_het:
         raise NotImportedError(
             f"{name}: a heterogeneous job (`#SBATCH hetjob`); a job file describes nodes of one "
             "kind: import each part by itself"
         )
     draft = Draft(name=_name(name))
+    job = with_late(job, draft)
+    _login(script, draft)
     launch = choose(job, draft)
     if launch is None:
         raise NotImportedError(
@@ -75,6 +80,15 @@ def _name(name: str) -> str:
     last = PurePath(name).name
     ending = next((e for e in _ENDINGS if last.endswith(e) and last != e), "")
     return last.removesuffix(ending) if name != "-" else "job"
+
+
+def _login(script: Script, draft: Draft) -> None:
+    """`#!/bin/bash -l`: sbatch hands on the environment of a login shell, as a rule."""
+    first = script.source.line_text(1)
+    if re.match(r"#!\S+.*\s(-\w*l\w*|--login)(\s|$)", first):
+        why = "read /etc/profile and your own profile first; sbatch hands on the environment that "
+        why += "you submit from: if that lacks something, put `source /etc/profile` into setup"
+        draft.note(1, "changed", first, why)
 
 
 def _fill(job: Job, launch: Launch, draft: Draft) -> None:

@@ -211,6 +211,9 @@ class Statements:
     def _export_later(self, node: Node, shell: Shell) -> None:
         """`export NAME`, of what was assigned before."""
         words = self._text(node).split()[1:]
+        if words[:1] == ["-f"]:
+            self._export_functions(node, words[1:])
+            return
         given = [shell.assignments[w][-1] for w in words if w in shell.assignments]
         if not given or all(self._is_gone(w) for w in words):
             self._append(node, tuple(words))
@@ -220,6 +223,14 @@ class Statements:
             self._append(node, None, tuple(words))
         else:
             self._keep(node)
+
+    def _export_functions(self, node: Node, given: list[str]) -> None:
+        """`export -f NAME`: programs on the nodes may call it; not so the launch's own function."""
+        if not self._origin.functions & set(given):
+            self._keep(node)
+            return
+        why = "the function with the launch in it: slurmkit starts the program itself"
+        self._draft.note(self._line(node), "dropped", self._first(node), why)
 
     def _resolved(self, node: Node) -> str:
         """Return a statement on one line; of a command with the variables that are known."""

@@ -12,9 +12,9 @@ from slurmkit.check.script.words import joined
 from slurmkit.spec.reserved import reserved
 
 _SILENT = (
-    "nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "nodelist", "gpus-per-node", "gres",
-    "gpus", "gpus-per-task", "jobid", "job-name", "kill-on-bad-exit", "wait", "relative",
-    "partition", "account", "overlap", "exclusive", "exact", "mem-per-cpu", "verbose", "quiet",
+    "nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "gpus-per-node", "gres", "gpus",
+    "gpus-per-task", "jobid", "job-name", "kill-on-bad-exit", "wait", "partition",
+    "account", "overlap", "exclusive", "exact", "mem-per-cpu", "verbose", "quiet",
 )  # fmt: skip
 """They follow from the job file."""
 _LOGS = ("output", "error", "label", "unbuffered")
@@ -43,6 +43,8 @@ def read_step(draft: Draft, launch: Launch, line: int) -> None:
             continue
         if option.name == "export":
             _exported(draft, option.value or "", line)
+        elif option.name in ("nodelist", "relative"):
+            _where(draft, launch, shown, line)
         elif option.name in _LOGS:
             draft.note(line, "dropped", shown, "slurmkit keeps a log file a rank")
         elif option.name in _OF_STEP:
@@ -51,6 +53,15 @@ def read_step(draft: Draft, launch: Launch, line: int) -> None:
             draft.note(line, "changed", shown, "srun has no such option; a plugin of the site may")
         else:
             _other(draft, option.name.replace("_", "-"), option.value, line)
+
+
+def _where(draft: Draft, launch: Launch, shown: str, line: int) -> None:
+    """Tell of the nodes that a step names: one of a loop over them, or some of the job's."""
+    if launch.command.context.loops:
+        draft.note(line, "moved", shown, "slurmkit starts the program once, on all nodes")
+    else:
+        why = "slurmkit starts the program on all nodes of the job, not on some of them"
+        draft.note(line, "changed", shown, why)
 
 
 def _of_mpi(draft: Draft, launch: Launch) -> None:

@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmkit.check.importer.run import Imported, NotImportedError, import_script
+from slurmkit.check.importer.refuse import NotImportedError
+from slurmkit.check.importer.run import Imported, import_script
 
 SCRIPTS = [p.read_bytes() for p in sorted((Path(__file__).parent / "scripts").glob("*.sbatch"))]
 LINES = st.sampled_from(sorted({line for script in SCRIPTS for line in script.splitlines()}))

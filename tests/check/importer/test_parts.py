@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from slurmkit.check.importer.run import Imported, NotImportedError, import_script
+from slurmkit.check.importer.refuse import NotImportedError
+from slurmkit.check.importer.run import Imported, import_script
 
 LAUNCH = "srun torchrun --nproc-per-node=4 train.py"
 HEAD = "#SBATCH --nodes=2\n#SBATCH --gpus-per-node=4\n"

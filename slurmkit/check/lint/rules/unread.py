@@ -20,6 +20,8 @@ _OWN = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_DIR", "CUDA_VERSION", "RANK
 """Names that scripts use for themselves, or that are exported already where they matter."""
 _DECLARING = ("export", "declare", "local", "readonly")
 _MARK = re.compile(r"[\w.+-]*[^\w=+\[][^=]*|--?\w[\w-]*(?:=.*)?")
+_AGENTS = ("torchrun", "torch.distributed.launch", "accelerate", "deepspeed")
+_MEETING = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
 @rule("SK606")
@@ -28,6 +30,8 @@ def not_exported(job: Job) -> Iterator[Found]:
     text = job.script.source.data
     last = {setting.name: setting for setting in job.settings}
     exported = {setting.name for setting in job.settings if setting.is_exported}
+    if all(launch.kind in _AGENTS for launch in job.launches):  # which set them in each process
+        exported |= set(_MEETING)
     for name, setting in last.items():
         row = names().get(name)
         if row is None or row.reader in ("login", "site") or name.startswith(_OWN):
