@@ -27,8 +27,8 @@ def sbatch(spec: JobSpec) -> list[str]:
         ("ntasks-per-node", tasks_per_node(spec)),
         ("cpus-per-task", cpus_per_task(spec)),
         *_gpus(spec),
-        ("mem", resources.memory_per_node),
-        ("mem-per-cpu", resources.memory_per_cpu),
+        ("mem", _memory(resources.memory_per_node)),
+        ("mem-per-cpu", _memory(resources.memory_per_cpu)),
         ("time", _time(resources.time)),
         ("partition", resources.partition),
         ("account", resources.account),
@@ -58,6 +58,11 @@ def _time(text: str | None) -> str | None:
         return text
     seconds = parse_time(text)
     return text if seconds is None else format_time(seconds)
+
+
+def _memory(text: str | None) -> str | None:
+    """Write the unit of a bare number, which Slurm takes for megabytes."""
+    return f"{text}M" if text and text.isdigit() and text.strip("0") else text
 
 
 def tasks_per_node(spec: JobSpec) -> int:

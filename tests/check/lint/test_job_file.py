@@ -63,6 +63,7 @@ def test_variables(tmp_path: Path, variable: str, codes: list[str]) -> None:
         ("resources: {gpus_per_node: 1}", "SK213", "resources.gpus_per_node"),
         ("resources: {time: 1:00:00}", "SK215", "resources"),
         ("resources: {memory_per_node: 0}", "SK216", "resources"),
+        ("resources: {memory_per_node: 64}", "SK613", "resources.memory_per_node"),
         ("launcher: {port: 29500}", "SK306", "launcher.port"),
         ("environment: {network_interface: ib0}", "SK502", "environment.network_interface"),
         ("environment: {setup: [wandb login 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567]}",
