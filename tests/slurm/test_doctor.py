@@ -91,11 +91,6 @@ def quick(slurm: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Ward
     return Ward.of(slurm, tmp_path_factory.mktemp("quick"), QUICK)
 
 
-@pytest.fixture(scope="module")
-def ward(slurm: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Ward:
-    return Ward.of(slurm, tmp_path_factory.mktemp("ward"), {**BROKEN, **RAW})
-
-
 def check(found: dict[str, Any], expected: Broken | Raw) -> None:
     """Hold a verdict to what was done to the job."""
     shown = json.dumps(found, indent=1)
@@ -113,15 +108,17 @@ def test_what_kills_a_job_is_named(quick: Ward, name: str) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("name", BROKEN)
-def test_each_way_for_a_job_to_die_is_named(ward: Ward, name: str) -> None:
-    check(ward.verdict(name), BROKEN[name])
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("name", RAW)
-def test_a_script_of_anybodys_needs_no_slurmkit(ward: Ward, name: str) -> None:
-    check(ward.verdict(name), RAW[name])
+def test_each_way_for_a_job_to_die_is_named(slurm: SlurmCluster, tmp_path: Path) -> None:
+    """All in one test: the jobs, and scripts without slurmkit, run beside one another."""
+    every: dict[str, Broken | Raw] = {**BROKEN, **RAW}
+    ward = Ward.of(slurm, tmp_path, every)
+    wrong: dict[str, str] = {}
+    for name, expected in every.items():
+        try:
+            check(ward.verdict(name), expected)
+        except AssertionError as error:
+            wrong[name] = str(error)
+    assert not wrong, wrong
 
 
 @pytest.mark.proof

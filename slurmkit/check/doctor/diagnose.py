@@ -22,7 +22,7 @@ from slurmkit.check.doctor.verdict import DONE, UNKNOWN, Diagnosis, Verdict
 from slurmkit.slurm.states import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from slurmkit.check.doctor.event import Log
 
@@ -61,7 +61,7 @@ def diagnose(
         events += told
         ordered = in_order(events, reports.first)
     ordered = ordered or in_order([event for event in ends if event.cause.kind in _TOLD])
-    case = _Case(events, reports, state, node)
+    case = _Case(events, reports, state, node, _homes(logs))
     is_bad = read_state(state).phase == "bad" if state else any(map(is_sign, events))
     failed = is_bad or (state != DONE and any(map(is_failure, events)))
     if not ordered and (failed or word):
@@ -70,6 +70,15 @@ def diagnose(
         lines += _last_line(logs)
         return Diagnosis((case.unknown(lines),), len(logs))
     return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
+
+
+def _homes(logs: Sequence[Log]) -> dict[int, str]:
+    """Return the nodes of the ranks by their logs; not of one that a requeue has moved."""
+    found: dict[int, set[str]] = {}
+    for log in logs:
+        if log.rank is not None and log.node:
+            found.setdefault(log.rank, set()).add(log.node)
+    return {rank: nodes.pop() for rank, nodes in found.items() if len(nodes) == 1}
 
 
 def _needed(ends: Sequence[Event], events: Sequence[Event]) -> list[Event]:
@@ -112,6 +121,8 @@ class _Case:
     reports: Reports
     state: str | None
     node: str | None
+    homes: Mapping[int, str]
+    """The nodes of the ranks that have logs of their own."""
 
     def verdict(self, event: Event) -> Verdict:
         """Return what an event says, with whom it is about."""
@@ -163,7 +174,7 @@ class _Case:
             rank, node = first.rank, node or first.node
         if node is None and rank is not None:
             of_rank = (one.node for one in self.events if one.rank == rank and one.node)
-            node = self.reports.nodes.get(rank) or next(of_rank, None)
+            node = self.reports.nodes.get(rank) or self.homes.get(rank) or next(of_rank, None)
         return rank, node
 
     def _sure(self, event: Event) -> Sure:
