@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -158,6 +159,22 @@ def warn(warnings: list[str]) -> None:
     """Write warnings for people, to standard error."""
     for text in warnings:
         click.echo(f"slurmkit: warning: {text}", err=True)
+
+
+def write_text(text: str, output: Path | None) -> None:
+    """Write what a verb has made: into a file, or to standard output."""
+    if output is None or str(output) == "-":
+        click.echo(text.encode(), nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        click.echo(
+            f"Error: -o {output} cannot be written: {error.strerror}; "
+            "name a file in a directory that exists and that you may write to",
+            err=True,
+        )
+        sys.exit(2)
 
 
 def found_in(resolved: Resolved) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slurmkit.cli.arguments import late_imports
+from slurmkit.cli.arguments import late_imports, write_text
 
 if TYPE_CHECKING:
     from slurmkit.check.importer.draft import Note
@@ -44,24 +44,9 @@ def command(script: Path, output: Path | None, quiet: bool) -> None:
     except NotImportedError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    _write(imported.text, output)
+    write_text(imported.text, output)
     for line in told(str(script), imported.notes, quiet=quiet):
         click.echo(line, err=True)
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None or str(output) == "-":
-        click.echo(text.encode(), nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        click.echo(
-            f"Error: -o {output} cannot be written: {error.strerror}; "
-            "name a file in a directory that exists and that you may write to",
-            err=True,
-        )
-        sys.exit(2)
 
 
 def told(script: str, notes: list[Note], *, quiet: bool = False) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from slurmkit.cli.arguments import (
     point_option,
     render_resolved,
     warn,
+    write_text,
 )
 
 
@@ -54,15 +54,4 @@ def command(
         return
     script = render_resolved(resolved)
     warn([*warnings(resolved.spec, coded=False), *found_in(resolved)])
-    if output is None or str(output) == "-":
-        click.echo(script.encode(), nl=False)
-        return
-    try:
-        output.write_text(script, encoding="utf-8")
-    except OSError as error:
-        click.echo(
-            f"Error: -o {output} cannot be written: {error.strerror}; "
-            "name a file in a directory that exists and that you may write to",
-            err=True,
-        )
-        sys.exit(2)
+    write_text(script, output)

@@ -51,10 +51,16 @@ def test_of_files_without_times_that_of_the_rank_that_torchrun_names(tmp_path: P
     assert (found.rank, found.node, found.evidence) == (3, "n2", "KeyError: 'x'")
 
 
+def test_srun_s_word_on_several_tasks_is_for_each_of_them(told: Told) -> None:
+    end = "srun: error: node2: tasks 2-3,5: Exited with exit code 1"
+    for rank in (2, 3, 5):
+        found = verdict(told(led(rank, TRACEBACK), f"[rank{rank}]: ValueError: a", end))
+        assert (found.rank, found.node) == (rank, "node2")
+
+
 def test_the_node_of_a_rank_is_known_by_its_log(tmp_path: Path) -> None:
     whole, own = tmp_path / "slurm-12.out", tmp_path / "node2.rank3.log"
-    whole.write_text(f"{led(3, TRACEBACK)}\n[rank3]: ValueError: a\nsrun: error: node2: tasks 2-3: "
-                     "Exited with exit code 1\n")  # fmt: skip
+    whole.write_text(f"{led(3, TRACEBACK)}\n[rank3]: ValueError: a\n")
     own.write_text("step 1 loss 2.5\n")
     found = verdict(diagnose([Log(whole), Log(own, rank=3, node="node2")]))
     assert (found.rank, found.node) == (3, "node2")

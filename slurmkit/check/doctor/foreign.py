@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from slurmkit.check.doctor.event import Log
 from slurmkit.check.doctor.sources import logs_of_run
 from slurmkit.launch.registry import UnknownJobError
 from slurmkit.launch.rundir import RunDirectory
-from slurmkit.slurm.commands import SlurmError, call
-from slurmkit.slurm.records import SEPARATOR
+from slurmkit.slurm.places import places
 
-_WIDTH = 4096
 _NAME = re.compile(r"%(\d*)([jAax])")
 
 
@@ -27,7 +24,13 @@ def logs_of_job(raw_id: str, id: str) -> list[Log]:
         UnknownJobError: Slurm does not know it, or its files are not where they should be.
         SlurmError: Slurm cannot be asked.
     """
-    start, named = _places(raw_id, id)
+    found = places(raw_id)
+    if found is None:
+        raise UnknownJobError(
+            f"job {id} was not submitted from here, and Slurm does not know it; name its files: "
+            "slurmkit doctor --log FILE"
+        )
+    start, named = found.start, [found.start / _filled(text, id) for text in found.outputs]
     for path in sorted(start.glob(f"runs/*/{id}")):
         return logs_of_run(RunDirectory(path))
     usual = [start / f"slurm-{id}.out", start / f"slurmkit-{id}.out"]
@@ -39,34 +42,6 @@ def logs_of_job(raw_id: str, id: str) -> list[Log]:
             "files: slurmkit doctor --log FILE"
         )
     return [Log(path) for path in paths]
-
-
-def _places(raw_id: str, id: str) -> tuple[Path, list[Path]]:
-    wanted = ",".join(f"{name}:{_WIDTH}{SEPARATOR}" for name in ("WorkDir", "STDOUT", "STDERR"))
-    sacct = ["sacct", "--noheader", "--parsable2", f"--delimiter={SEPARATOR}", "--allocations"]
-    questions = (
-        ["squeue", "--noheader", "--states=all", f"--jobs={raw_id}", f"--Format={wanted}"],
-        [*sacct, f"--jobs={raw_id}", "--format=WorkDir,StdOut,StdErr"],
-        [*sacct, f"--jobs={raw_id}", "--format=WorkDir"],  # before 24.05
-    )
-    errors: list[SlurmError] = []
-    for question in questions:
-        try:
-            answer = call(question)
-        except SlurmError as error:
-            errors.append(error)
-            continue
-        lines = [line for line in answer.out.splitlines() if line.strip()]
-        if answer.code == 0 and lines:
-            start, *named = (text.strip() for text in lines[-1].split(SEPARATOR))
-            outputs = [Path(start) / _filled(text, id) for text in named if text.strip()]
-            return Path(start), outputs
-    if len(errors) == len(questions):
-        raise errors[0]
-    raise UnknownJobError(
-        f"job {id} was not submitted from here, and Slurm does not know it; name its files: "
-        "slurmkit doctor --log FILE"
-    )
 
 
 def _filled(text: str, id: str) -> str:

@@ -27,6 +27,7 @@ _ITEM = re.compile(
 _OF_ONE = re.compile(
     r"failed \(exitcode: *(?P<code>-?\d+)\) local_rank: *(?P<rank>\d+) \(pid: *(?P<pid>\d+)\)"
 )
+_MOST_TASKS = 4096  # of a node
 _SRUN = re.compile(r"srun: error: (?P<node>[^\s:]+): tasks? (?P<tasks>[\d,-]+): (?P<how>.+)")
 _TOLD_TO_END = re.compile(r"Terminated|Exited with exit code (?:0|143)\b")
 _ENDED = re.compile(
@@ -148,8 +149,16 @@ def _tasks(text: str) -> list[Failed]:
         if "Killed" in match["how"]:  # the first one was not: srun ends the step because of it
             is_told = _ENDED.search(text, 0, match.start()) is not None
         how = "143" if is_told else code[1] if code else match["how"]
-        first = re.match(r"\d{1,6}", match["tasks"])
-        found.append(Failed(int(first[0]) if first else None, match["node"], how))
+        found += [Failed(task, match["node"], how) for task in _numbers(match["tasks"])]
+    return found
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the tasks of `0,2-3`; of more than a node can have, the first alone."""
+    found: list[int] = []
+    for first, last in re.findall(r"(\d{1,6})(?:-(\d{1,6}))?", text):
+        end = int(last or first)
+        found += range(int(first), end + 1 if end - int(first) < _MOST_TASKS else int(first) + 1)
     return found
 
 

@@ -6,6 +6,7 @@ import re
 
 from slurmkit.check.lint.names import names
 
+LEAST_MEMORY = 1024  # megabytes: Python with torch takes more before it does anything
 ON = ("1", "true", "yes", "on")
 _TIMEOUT = re.compile(
     r"(?:TORCH_)?NC[CL]L_(?:COMM_|COLL_|COLLECTIVE_|SOCKET_|OP_|OPERATION_)?TIMEOUT"

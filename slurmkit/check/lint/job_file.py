@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from slurmkit.spec.model import JobSpec
 
 _INFOS = ("SK208", "SK215", "SK216", "SK418", "SK502", "SK504", "SK511")
-LEAST_MEMORY = 1024  # megabytes: Python with torch takes more before it does anything
 _ARGUABLE = ("SK505", "SK506", "SK507")
 """Not told where a comment next to the value gives a reason."""
 _REMOTE = ("mpirun", "mpiexec", "mpiexec.hydra", "ssh", "pdsh")
@@ -77,10 +76,13 @@ def _resources(spec: JobSpec) -> Iterator[_Said]:
         what = "no memory is asked for: the site's default may be small"
         yield _Said("SK215", top, what, "Set resources.memory_per_node; 0 is all of a node's.")
     memory = resources.memory_per_node or ""
-    if memory.isdigit() and 0 < int(memory) < LEAST_MEMORY:
-        what = f"{memory} MB a node are less than Python and torch need"
-        fix = f"Write {memory}G, if that is meant."
-        yield _Said("SK613", (*top, "memory_per_node"), what, fix)
+    if memory.isdigit() and int(memory):
+        from slurmkit.check.lint.facts import LEAST_MEMORY
+
+        if int(memory) < LEAST_MEMORY:
+            what = f"{memory} MB a node are less than Python and torch need"
+            fix = f"Write {memory}G, if that is meant."
+            yield _Said("SK613", (*top, "memory_per_node"), what, fix)
     if resources.time is None:
         what = "no time limit is set: the partition's default counts"
         yield _Said("SK216", top, what, "Set resources.time.")

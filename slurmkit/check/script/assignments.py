@@ -155,7 +155,7 @@ class Assignments:
             return None
         if redirects[0].type != "heredoc_redirect":
             return None
-        return known_text(heredoc(redirects[0], self._shell.text, self._shell)[0], self._shell)
+        return known_text(heredoc(redirects[0], self._shell.text, self._shell), self._shell)
 
     def _items(self, node: Node) -> Iterator[Word]:
         for child in node.children:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _TABS = re.compile(rb"^\t+", re.MULTILINE)
 
 
-def heredoc(node: Node, text: Text, shell: Shell) -> tuple[Text, bool]:
-    r"""Return a heredoc's body, and whether the shell that holds it expands variables in it.
+def heredoc(node: Node, text: Text, shell: Shell) -> Text:
+    r"""Return a heredoc's body, as the program that reads it gets it.
 
     With an unquoted delimiter the body is what comes out of that: `\$` has become `$`, and what
     is put in stands as placeholders.
@@ -28,14 +28,14 @@ def heredoc(node: Node, text: Text, shell: Shell) -> tuple[Text, bool]:
     delimiter = (start.text or b"").decode(errors="replace") if start else ""
     expanded = not any(char in delimiter for char in "'\"\\")
     if body is None:
-        return Text(text.source, b""), expanded
+        return Text(text.source, b"")
     tidy = _without_tabs if node.children[0].type == "<<-" else _as_it_is
     begin = _begin(body, start, text)
     data = text.data[begin : body.end_byte]
     if not expanded:
         span = range(begin, body.end_byte)
         origins = array("l", (text.span(at, at + 1).start for at in span))
-        return tidy(Text(text.source, data, origins)), expanded
+        return tidy(Text(text.source, data, origins))
     pieces: list[Piece] = []
     at = begin
     for child in (*body.children, None):
@@ -44,7 +44,7 @@ def heredoc(node: Node, text: Text, shell: Shell) -> tuple[Text, bool]:
         if child is not None:
             pieces += read_word(child, text, shell).pieces
             at = child.end_byte
-    return tidy(as_text(text.source, pieces)), expanded
+    return tidy(as_text(text.source, pieces))
 
 
 def _begin(body: Node, start: Node | None, text: Text) -> int:

@@ -37,8 +37,6 @@ class Redirect:
     descriptor: str
     target: Word | None
     heredoc: Text | None = None
-    is_expanded: bool = True
-    """Of a heredoc: whether its delimiter is unquoted, so that variables in it are expanded."""
 
 
 @dataclass(frozen=True)

@@ -272,8 +272,7 @@ class Walk:
 
     def _redirect(self, node: Node, context: Context) -> Redirect:
         if node.type == "heredoc_redirect":
-            body, expanded = heredoc(node, self.text, self.shell)
-            return Redirect("<<", "", None, body, expanded)
+            return Redirect("<<", "", None, heredoc(node, self.text, self.shell))
         operator, descriptor, target = "", "", None
         for child in node.children:
             if child.type == "file_descriptor":

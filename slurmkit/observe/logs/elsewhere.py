@@ -6,10 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slurmkit.launch.registry import Entry, UnknownJobError
-from slurmkit.slurm.commands import SlurmError, call
-from slurmkit.slurm.records import SEPARATOR
-
-_WIDTH = 4096
+from slurmkit.slurm.places import places
 
 
 class NoLogsError(UnknownJobError):
@@ -30,7 +27,13 @@ def located(entry: Entry) -> Entry:
     """
     if entry.directory:
         return entry
-    start, stdout = _places(entry.id)
+    known = places(entry.id)
+    if known is None:
+        raise UnknownJobError(
+            f"job {entry.id} was not submitted from here, and Slurm does not know it; your jobs: "
+            "slurmkit status"
+        )
+    start, stdout = known.start, next(map(Path, known.outputs), None)
     found = sorted(start.glob(f"runs/*/{entry.id}")) or sorted(start.glob(f"runs/*/{entry.id}_*"))
     output = start / f"slurmkit-{entry.id}.out"
     if not found and not output.exists():
@@ -43,30 +46,3 @@ def located(entry: Entry) -> Entry:
         raise NoLogsError(f"{missing}what it does: slurmkit status {entry.id}")
     directory = found[0] if found else start / "runs" / "unknown" / entry.id
     return replace(entry, directory=str(directory.with_name(entry.id)))
-
-
-def _places(id: str) -> tuple[Path, Path | None]:
-    """Return where a job was submitted, and where Slurm writes its output, if it still knows."""
-    wanted = ",".join(f"{name}:{_WIDTH}{SEPARATOR}" for name in ("WorkDir", "STDOUT"))
-    questions = (
-        ["squeue", "--noheader", "--states=all", f"--jobs={id}", f"--Format={wanted}"],
-        ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={id}", "--format=WorkDir"],
-    )
-    errors: list[SlurmError] = []
-    for question in questions:
-        try:
-            answer = call(question)
-        except SlurmError as error:
-            errors.append(error)
-            continue
-        lines = [line.strip() for line in answer.out.splitlines() if line.strip()]
-        if answer.code == 0 and lines:
-            start, _, more = lines[-1].partition(SEPARATOR)
-            stdout = more.partition(SEPARATOR)[0].strip()
-            return Path(start.strip()), Path(stdout) if stdout else None
-    if len(errors) == len(questions):
-        raise errors[0]
-    raise UnknownJobError(
-        f"job {id} was not submitted from here, and Slurm does not know it; your jobs: "
-        "slurmkit status"
-    )

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
-import yaml
 
 from slurmkit.check.lint.fixes import fix
 from slurmkit.check.lint.names import meant, names
-from slurmkit.check.lint.rule import Found
 from slurmkit.check.lint.run import lint
+from tests.check.lint.cases import found, load, params, whole
 
-CASES: dict[str, list[tuple[int, str]]] = yaml.safe_load(
-    Path(__file__).with_name("environment.yaml").read_text(encoding="utf-8")
-)
-
-
-def found(code: str, script: str) -> list[Found]:
-    return [f for f in lint(f"#!/bin/bash\n{script}\n".encode(), "job") if f.code == code]
+CASES = load("environment.yaml")
 
 
 @pytest.mark.parametrize(
     ("code", "count", "script"),
-    [pytest.param(code, *case, id=f"{code}-{case[1]}") for code in CASES for case in CASES[code]],
+    params(CASES),
 )
 def test_how_often(code: str, count: int, script: str) -> None:
     told = [f.what for f in found(code, script)]
@@ -37,7 +29,7 @@ def test_fixes_mend_and_parse(code: str) -> None:
         edited = [f for f in found(code, script) if f.edits]
         if not count or not edited:
             continue
-        fixed = fix(f"#!/bin/bash\n{script}\n".encode(), lint).data
+        fixed = fix(whole(script), lint).data
         left = [f for f in lint(fixed, "job") if f.code == code]
         assert len(left) == count - len(edited), fixed.decode()
         assert subprocess.run(["bash", "-n"], input=fixed, check=False).returncode == 0

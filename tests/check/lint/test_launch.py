@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
-import yaml
 
 from slurmkit.check.lint.fixes import fix
 from slurmkit.check.lint.rule import Found
 from slurmkit.check.lint.run import lint
+from tests.check.lint.cases import found, load, params, whole
 
-CASES: dict[str, list[tuple[int, str]]] = yaml.safe_load(
-    Path(__file__).with_name("launch.yaml").read_text(encoding="utf-8")
-)
-
-
-def whole(script: str) -> bytes:
-    return (
-        f"{script}\n".encode() if script.startswith("#!") else f"#!/bin/bash\n{script}\n".encode()
-    )
-
-
-def found(code: str, script: str, version: tuple[int, int] | None = None) -> list[Found]:
-    return [f for f in lint(whole(script), "job", version) if f.code == code]
+CASES = load("launch.yaml")
 
 
 @pytest.mark.parametrize(
     ("code", "count", "script"),
-    [pytest.param(code, *case, id=f"{code}-{case[1]}") for code in CASES for case in CASES[code]],
+    params(CASES),
 )
 def test_how_often(code: str, count: int, script: str) -> None:
     told = [f.what for f in found(code, script)]

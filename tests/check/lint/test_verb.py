@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,17 @@ def test_a_nested_script_is_told_by_the_lines_of_the_file() -> None:
 def test_what_a_terminal_would_obey_is_not_printed() -> None:
     Path("evil").write_bytes(b"#!/bin/bash\n#SBATCH --time=\x1b]0;x\x07h\n./a\n")
     assert "\x1b" not in lint("evil").output
+
+
+def test_it_imports_neither_pydantic_nor_jinja2(tmp_path: Path) -> None:
+    script = tmp_path / "a.sbatch"
+    script.write_text("#!/bin/bash\n#SBATCH --mem=64\nsrun python a.py\n")
+    program = (
+        "import sys\nfrom slurmkit.cli import main\n"
+        f"try:\n    main(['lint', {str(script)!r}])\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('pydantic', 'jinja2', 'rich', 'torch') if name in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == "[]"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slurmkit.check.lint.facts import LEAST_MEMORY
 from slurmkit.check.lint.job import Job
-from slurmkit.check.lint.job_file import LEAST_MEMORY
 from slurmkit.check.lint.rule import Found, rule
 
 
