@@ -22,6 +22,8 @@ from tests.doctor.said import (
     watchdog,
 )
 
+DAY = "2026-11-21 08"
+
 
 def test_memory_of_one_rank_and_not_the_others_that_lost_it(told: Told) -> None:
     lost = "RuntimeError: [../third_party/gloo/pair.cc:553] Connection closed by peer [10.0.0.2]"
@@ -39,6 +41,23 @@ def test_the_earlier_exception_by_the_times_in_the_lines(told: Told) -> None:
     early = "2026-11-21 08:15:31,000 ERROR [rank5]: KeyError: 'train'"
     found = verdict(told(late, early, CHILD))
     assert (found.code, found.rank, found.time) == ("D50", 5, "2026-11-21 08:15:31")
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        # Another rank's exception, surely before something definite, or at about the same time
+        ((f"{DAY}:15:10 [rank1]: ValueError: a", f"{DAY}:15:30 [rank2]: {OOM}"), "D50"),
+        ((f"{DAY}:15:10 [rank1]: ValueError: a", f"{DAY}:15:11 [rank2]: {OOM}"), "D27"),
+        # A time-out, and what died behind it: at once, or within a minute where it is definite
+        ((watchdog(1, second=30), f"{DAY}:15:31 [rank2]: ValueError: a"), "D50"),
+        ((watchdog(1, second=30), f"{DAY}:15:50 [rank2]: ValueError: a"), "D20"),
+        ((watchdog(1, second=30), f"{DAY}:16:20 [rank2]: {OOM}"), "D27"),
+        ((watchdog(1, second=30), f"{DAY}:17:30 [rank2]: {OOM}"), "D20"),
+    ],
+)  # fmt: skip
+def test_how_far_the_order_of_times_counts(told: Told, lines: tuple[str, str], code: str) -> None:
+    assert verdict(told(*lines)).code == code
 
 
 def test_of_files_without_times_that_of_the_rank_that_torchrun_names(tmp_path: Path) -> None:
