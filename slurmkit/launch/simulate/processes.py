@@ -76,8 +76,11 @@ def _living_parent(process: Path) -> int:
 
 
 def send(processes: Iterable[int], number: int) -> None:
-    """Send a signal to processes, of which some may be gone."""
-    for process in processes:
+    """Send a signal to processes, of which some may be gone.
+
+    The oldest first: a shell whose child dies of the signal before itself ends with another code.
+    """
+    for process in sorted(processes):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process, number)
 
