@@ -142,6 +142,8 @@ def _say_why(job_id: int, directory: Path) -> None:
 
 def _summary(outcome: Outcome) -> str:
     """Return the last line: how the job ended, and where to look."""
+    from slurmkit.launch.rundir import RunDirectory
+
     if outcome.tasks:
         return _summary_of_sweep(outcome)
     failed = outcome.state != "COMPLETED"
@@ -156,8 +158,11 @@ def _summary(outcome: Outcome) -> str:
             return f"{text}, see {_shown(outcome.first.log)}"
     if outcome.directory is None:
         return f"{text}; it made no run directory"
-    if failed:
-        return f"{text}; logs in {_shown(outcome.directory / 'logs')}"
+    run = RunDirectory(outcome.directory)
+    if failed and run.rank_logs():
+        return f"{text}; logs in {_shown(run.logs)}"
+    if failed and run.own_output.is_file():
+        return f"{text}; see {_shown(run.own_output)}"
     return f"{text}; run directory {_shown(outcome.directory)}"
 
 

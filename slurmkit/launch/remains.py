@@ -41,10 +41,12 @@ def record_of(entry: Entry, state: State | None = None, *, is_gone: bool = True)
     if not events and state is None:
         return None
     begin, end = _span(events)
-    launched = {row.get("event"): row.get("time") for row in _launch_events(run)}
-    submitted = _time(launched.get("submitted"))
-    end = _time(launched.get("ended")) if end is None else end
+    launched = {row.get("event"): row for row in _launch_events(run)}
+    submitted = _time(launched.get("submitted", {}).get("time"))
+    end = _time(launched.get("ended", {}).get("time")) if end is None else end
     code = _code(events)
+    if not events and isinstance(own := launched.get("ended", {}).get("code"), int):
+        code = own  # a script that ended before its launch has said nothing itself
     is_silent = code is None and state is None
     if state is None:
         by_code = read_state("COMPLETED" if code == 0 else "FAILED")
@@ -126,8 +128,9 @@ def _span(events: list[dict[str, Any]]) -> tuple[float | None, float | None]:
 
 
 def _launch_events(run: RunDirectory) -> list[dict[str, Any]]:
-    """Return what `slurmkit launch` wrote down on this machine; nothing for other jobs."""
-    return read_json_lines(run.events / "launch.jsonl")
+    """Return what `launch` or `simulate` wrote down on this machine; nothing for other jobs."""
+    names = ("launch.jsonl", "simulation.jsonl")
+    return [row for name in names for row in read_json_lines(run.events / name)]
 
 
 def _time(value: Any) -> float | None:

@@ -41,8 +41,17 @@ class RunDirectory:
 
     @property
     def output(self) -> Path:
-        """Slurm's own `--output` of the job, in the directory that it was submitted from."""
-        return self.path.parents[2] / f"slurmkit-{self.path.name}.out"
+        """Slurm's own `--output` of the job, in the directory that it was submitted from.
+
+        Of a simulation in the foreground it is in the run directory.
+        """
+        own = self.own_output
+        return own if own.is_file() else self.path.parents[2] / own.name
+
+    @property
+    def own_output(self) -> Path:
+        """What the script of a simulation printed, less the lines of its ranks."""
+        return self.path / f"slurmkit-{self.path.name}.out"
 
     @property
     def logs(self) -> Path:

@@ -7,6 +7,7 @@ decides is first the part that a line has in a death (see `Kind`), then its time
 from __future__ import annotations
 
 import re
+from math import floor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from slurmkit.check.doctor.reports import Failed
 
 _MOST = 4  # findings: the verdict, and what else is worth knowing
-_ABORTED = re.compile(r"SIGABRT|[Ss]ignal:? 6\b|-6\b|Aborted")
+_ABORTED = re.compile(r"SIGABRT|[Ss]ignal:? 6\b|-6\b|Aborted|code(?: *:)? 134\b")
 _FAILED = re.compile(
     r"ChildFailedError|exit(ed with exit)? code:? [1-9]|exitcode ?: -?[1-9]|exit status [1-9]"
 )
@@ -80,7 +81,9 @@ def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
         return end
     cancel = _earliest(_of(events, "cancel"), None)
     if cancel is not None and (found is None or not _precedes(found, cancel)):
-        return None if _had_failed(cancel, events) else cancel
+        if not _had_failed(cancel, events):
+            return cancel
+        return None if found is None or _precedes(cancel, found) else found
     if found is not None:
         return found
     left = [e for e in events if e.survived and e.cause.kind in ("root", "error", "stall")]
@@ -121,6 +124,8 @@ def _first_of(died: Event | None, waited: Event | None) -> Event | None:
 
 def _was_dead(found: Event, end: Event, events: Sequence[Event]) -> bool:
     """Tell whether a job had failed long before Slurm ended it."""
+    if found.written is not None and end.written is not None:
+        return end.written - found.written > _LONG
     if not _precedes(found, end):
         return False
     if found.cause.kind == "stall" and found.world:  # ranks that never came
@@ -182,8 +187,12 @@ def _earliest(events: Sequence[Event], first: Failed | None) -> Event | None:
 
 def _by_time(one: Event, other: Event, slack: float) -> bool:
     """Tell whether one surely came before the other."""
-    if one.seconds is not None and other.seconds is not None and one.seconds != other.seconds:
-        return one.seconds + slack < other.seconds
+    if one.stamp is not None and other.stamp is not None:
+        times = one.stamp.seconds, other.stamp.seconds
+        if one.stamp.is_whole or other.stamp.is_whole:
+            times = floor(times[0]), floor(times[1])
+        if times[0] != times[1]:
+            return times[0] + slack < times[1]
     return one.place[0] == other.place[0] and one.place < other.place
 
 

@@ -150,7 +150,7 @@ def _left(entry: Entry) -> list[Record]:
     from slurmkit.launch.remains import of_back_end, records_of
 
     found = records_of(entry)
-    is_silent = any(record.exit_code is None for record in found)
+    is_silent = not found or any(record.exit_code is None for record in found)
     return of_back_end(entry) if is_silent and not is_on_slurm(entry) else found
 
 

@@ -35,6 +35,8 @@ class Stamp:
     """Of the clock that the log was written by; only differences mean something."""
     text: str
     """For people: `2026-11-21 08:15:30`."""
+    is_whole: bool = False
+    """Whether it has no fraction: any moment of that second, then."""
 
 
 def find_stamp(line: str, year: int | None = None) -> Stamp | None:
@@ -66,4 +68,4 @@ def _stamp(part: dict[str, str | None], year: int | None) -> Stamp:
     seconds = calendar.timegm(moment.timetuple())
     fraction = float(f"0.{part['fraction']}") if part.get("fraction") else 0.0
     text = f"{told}-{month:02}-{day:02} {part['clock']}"
-    return Stamp(seconds + fraction, text)
+    return Stamp(seconds + fraction, text, is_whole=not part.get("fraction"))

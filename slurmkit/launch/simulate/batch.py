@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from slurmkit.launch.simulate.nodes import node_name
 from slurmkit.launch.simulate.processes import find_processes, kill_all, send
+from slurmkit.launch.simulate.relay import COLOURS, Relay, coloured
 from slurmkit.launch.simulate.say import say
 from slurmkit.launch.simulate.step import KILL_WAIT
 from slurmkit.launch.simulate.wakeup import CANCELLING, read_signals
@@ -84,13 +85,19 @@ class Batch:
             requests: the cluster's pipe of requests.
         """
         self._cluster.set_state("RUNNING")
+        relay = Relay(self._cluster.output)
+        out, err = relay.open()
         script = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            stdout=out,
+            stderr=err,
+            env={**environment, COLOURS: coloured()},
             cwd=directory,
             start_new_session=True,
         )
+        os.close(out)
+        os.close(err)
         while script.poll() is None:
             ready, _, _ = select.select([signals, requests], [], [], self._patience())
             if requests in ready:
@@ -99,6 +106,7 @@ class Batch:
                 self._interrupt(read_signals(signals))
             self._keep_time(script.pid)
         self._wait_for_rest(signals)
+        relay.close()
         if self._warning and self._warning.rehearsed:
             say("--signal: was not sent, this run of the script had ended before")
         for strike in self._strikes:

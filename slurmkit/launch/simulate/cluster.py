@@ -4,6 +4,7 @@ job.json    what was allocated
 state       RUNNING or COMPLETING, as squeue would say
 steps/N     a file a step, so that each gets a number of its own; locked while it holds its CPUs
 lost/N      a file for each node that died
+output      what the script printed, less the lines of its ranks
 failures    lines of JSON: tasks and ranks that failed, in the order in which it was seen
 quiet       is there when nobody wants to read why the rest fails
 requests    a pipe to the simulation: lines `requeue`, `cancel`
@@ -90,6 +91,11 @@ class Cluster:
     def failures(self) -> Path:
         """Where failures are noted."""
         return self.directory / "failures"
+
+    @property
+    def output(self) -> Path:
+        """Where the script's output is kept."""
+        return self.directory / "output"
 
     def create(self) -> None:
         """Make what stands in the directory from the beginning."""

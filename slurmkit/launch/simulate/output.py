@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from slurmkit.launch.simulate.relay import COLOURS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +22,8 @@ class Sink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._colours = os.isatty(descriptor) and not os.environ.get("NO_COLOR")
+        is_terminal = os.isatty(descriptor) or str(descriptor) in os.environ.get(COLOURS, "")
+        self._colours = is_terminal and not os.environ.get("NO_COLOR")
         self._last: Stream | None = None
         self._ending = b"\n"
 

@@ -67,7 +67,8 @@ def plan(
         at_once = f"up to {spec.sweep_limit}" if spec.sweep_limit else "as many as Slurm lets"
         found.tell("tasks of the array at once", at_once, "one after another, in their order")
     planned = spec.replace(found.changes)
-    found.tell("Python", spec.environment.python, planned.environment.python)
+    ours = planned.environment.python
+    found.tell("Python", spec.environment.python or "the job's own", ours or "the job's own")
     return planned, found.replacements
 
 

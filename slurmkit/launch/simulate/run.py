@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmkit.launch.rundir import RunDirectory
 from slurmkit.launch.simulate.allocation import Allocation, read_allocation
 from slurmkit.launch.simulate.batch import Batch, Ended
 from slurmkit.launch.simulate.cluster import Cluster, Job
@@ -107,14 +109,16 @@ def simulate(  # noqa: PLR0913  all but the first by name
         first = first_failure(cluster, directory) if state == "FAILED" else None
         seconds = time.monotonic() - started
         outcome = Outcome(job_id, state, ended.code, seconds, directory, restarts, first, task)
-        _write_down(outcome)
+        _write_down(outcome, cluster)
     return outcome
 
 
-def _write_down(outcome: Outcome) -> None:
-    """Leave in the run directory how it ended, for those who ask for the job's state later."""
+def _write_down(outcome: Outcome, cluster: Cluster) -> None:
+    """Leave in the run directory how it ended and what the script said, for those who ask later."""
     if outcome.directory is None:
         return
+    with suppress(OSError):
+        shutil.copyfile(cluster.output, RunDirectory(outcome.directory).own_output)
     told = {"time": int(time.time()), "event": "ended", "state": outcome.state}
     more = {"code": outcome.code, "first": outcome.first and outcome.first.text}
     with suppress(OSError):
