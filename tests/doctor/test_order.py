@@ -44,7 +44,7 @@ def test_the_earlier_exception_by_the_times_in_the_lines(told: Told) -> None:
 
 
 def test_a_time_without_a_fraction_may_be_any_of_its_second(told: Told) -> None:
-    """Slurm writes seconds, torchrun fractions: within one second, the order of the lines counts."""
+    """Slurm writes seconds, torchrun fractions: within a second, the order of the lines counts."""
     report = "E1121 08:15:31.100000 77 torch/api.py:1002] failed (exitcode: 1) local_rank: 0"
     ended = "slurmstepd: error: *** STEP 7.0 ON n0 CANCELLED AT 2026-11-21T08:15:31 ***"
     before = f"[rank2]: {TRACEBACK}\n[rank2]: {OOM}"

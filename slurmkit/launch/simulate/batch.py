@@ -139,7 +139,7 @@ class Batch:
         self._cluster.set_state("COMPLETING")
         everything = find_processes(self._cluster.marker)
         send(everything, signal.SIGCONT)
-        send(sorted(everything), signal.SIGTERM)  # a shell before what it waits for
+        send(everything, signal.SIGTERM)
         self._kill_at = self._kill_at or time.time() + KILL_WAIT
 
     def _keep_time(self, script: int) -> None:

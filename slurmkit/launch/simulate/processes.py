@@ -80,9 +80,18 @@ def send(processes: Iterable[int], number: int) -> None:
 
     The oldest first: a shell whose child dies of the signal before itself ends with another code.
     """
-    for process in sorted(processes):
+    for process in sorted(processes, key=_born):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process, number)
+
+
+def _born(process: int) -> tuple[int, int]:
+    """Return when a process began, in ticks since the machine did, and its number (man proc)."""
+    try:
+        words = (_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0, process
+    return int(words[19]), process
 
 
 def kill_all(variables: Mapping[str, str]) -> None:
