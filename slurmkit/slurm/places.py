@@ -19,6 +19,8 @@ class Places:
     """Where it was submitted."""
     outputs: tuple[str, ...] = ()
     """Standard output and error as Slurm tells them; sacct leaves `%j` and its like in them."""
+    name: str = ""
+    user: str = ""
 
 
 def places(id: str) -> Places | None:
@@ -27,12 +29,13 @@ def places(id: str) -> Places | None:
     Raises:
         SlurmError: neither can be asked.
     """
-    wanted = ",".join(f"{name}:{_WIDTH}{SEPARATOR}" for name in ("WorkDir", "STDOUT", "STDERR"))
+    names = ("WorkDir", "Name", "UserName", "STDOUT", "STDERR")
+    wanted = ",".join(f"{name}:{_WIDTH}{SEPARATOR}" for name in names)
     sacct = ["sacct", "--noheader", "--parsable2", f"--delimiter={SEPARATOR}", "--allocations"]
     questions = (
         ["squeue", "--noheader", "--states=all", f"--jobs={id}", f"--Format={wanted}"],
-        [*sacct, f"--jobs={id}", "--format=WorkDir,StdOut,StdErr"],
-        [*sacct, f"--jobs={id}", "--format=WorkDir"],  # before 24.05
+        [*sacct, f"--jobs={id}", "--format=WorkDir,JobName,User,StdOut,StdErr"],
+        [*sacct, f"--jobs={id}", "--format=WorkDir,JobName,User"],  # before 24.05
     )
     errors: list[SlurmError] = []
     for question in questions:
@@ -43,8 +46,8 @@ def places(id: str) -> Places | None:
             continue
         lines = [line for line in answer.out.splitlines() if line.strip()]
         if answer.code == 0 and lines:
-            start, *named = (text.strip() for text in lines[-1].split(SEPARATOR))
-            return Places(Path(start), tuple(filter(None, named)))
+            start, name, user, *outputs = (text.strip() for text in lines[-1].split(SEPARATOR))
+            return Places(Path(start), tuple(filter(None, outputs)), name, user)
     if len(errors) == len(questions):
         raise errors[0]
     return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import re
+from pathlib import Path
 
 from slurmkit.check.doctor.event import Log
 from slurmkit.check.doctor.sources import logs_of_run
 from slurmkit.launch.registry import UnknownJobError
 from slurmkit.launch.rundir import RunDirectory
-from slurmkit.slurm.places import places
+from slurmkit.slurm.places import Places, places
 
-_NAME = re.compile(r"%(\d*)([jAax])")
+_NAME = re.compile(r"%(?:%|(\d*)([A-Za-z]))")
 
 
 def logs_of_job(raw_id: str, id: str) -> list[Log]:
@@ -30,7 +32,8 @@ def logs_of_job(raw_id: str, id: str) -> list[Log]:
             f"job {id} was not submitted from here, and Slurm does not know it; name its files: "
             "slurmkit doctor --log FILE"
         )
-    start, named = found.start, [found.start / _filled(text, id) for text in found.outputs]
+    start = found.start
+    named = [path for text in found.outputs for path in _meant(found, text, id)]
     for path in sorted(start.glob(f"runs/*/{id}")):
         return logs_of_run(RunDirectory(path))
     usual = [start / f"slurm-{id}.out", start / f"slurmkit-{id}.out"]
@@ -44,8 +47,19 @@ def logs_of_job(raw_id: str, id: str) -> list[Log]:
     return [Log(path) for path in paths]
 
 
-def _filled(text: str, id: str) -> str:
-    """Return a path with the numbers in it that Slurm fills in."""
-    job, _, task = id.partition("_")
-    values = {"j": job, "A": job, "a": task or "4294967294"}
-    return _NAME.sub(lambda m: values.get(m[2], m[0]).zfill(int(m[1] or 0)), text)
+def _meant(job: Places, text: str, id: str) -> list[Path]:
+    """Return the files that an `--output` stands for, when Slurm has filled it in (man sbatch).
+
+    Of what differs from node to node, all.
+    """
+    number, _, task = id.partition("_")
+    values = {"j": number, "A": number, "a": task or "4294967294", "x": job.name, "u": job.user}
+    pattern, at = "" if Path(text).is_absolute() else glob.escape(f"{job.start}/"), 0
+    for match in _NAME.finditer(text):
+        value = values.get(match[2], "*") if match[2] else "%"
+        filled = value if value == "*" else glob.escape(value.zfill(int(match[1] or 0)))
+        pattern += glob.escape(text[at : match.start()]) + filled
+        at = match.end()
+    pattern += glob.escape(text[at:])
+    found = sorted(map(Path, glob.glob(pattern)))  # noqa: PTH207  Path.glob takes no absolute one
+    return found or [Path(pattern)]
