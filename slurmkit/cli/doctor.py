@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -76,31 +77,37 @@ def _patient(job: str | None, files: tuple[Path, ...], unpacked: Unpacked) -> Pa
     if files:
         return _of_files([Path(job), *files] if job else list(files), unpacked)
     path = Path(job) if job is not None else None
-    if job is None or path is None or not path.exists():
+    if job is None or path is None or not os.path.exists(path):  # noqa: PTH110  raises nothing
         return patient.of_job(job)
     if _ID.fullmatch(job) and not patient.is_run(path):
         return patient.of_job(job)
     if not path.is_dir():
         return _of_files([path], unpacked)
     try:
-        return patient.of_directory(path)
-    except OSError as error:
+        return patient.of_directory(path, unpacked.readable)
+    except FileNotFoundError as error:
         return _of_name(job, error)
+    except OSError as error:
+        raise _unreadable(error) from None
 
 
 def _of_files(named: list[Path], unpacked: Unpacked) -> Patient:
     from slurmkit.check.doctor import patient
 
-    missing = [path for path in named if not path.exists() and str(path) != "-"]
-    if missing:
-        raise click.UsageError(f"no file {missing[0]}: name the logs of a job")
     try:
-        return patient.of_files([unpacked.readable(path) for path in named])
+        missing = [path for path in named if not path.exists() and str(path) != "-"]
+        if missing:
+            raise click.UsageError(f"no file {missing[0]}: name the logs of a job")
+        return patient.of_files(named, unpacked.readable)
     except FileNotFoundError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        name = error.filename or "a file"
-        raise click.UsageError(f"cannot read {name}: {error.strerror or error}") from None
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: OSError) -> click.UsageError:
+    name = error.filename or "a file"
+    return click.UsageError(f"cannot read {name}: {error.strerror or error}")
 
 
 def _of_name(job: str, error: OSError) -> Patient:

@@ -78,7 +78,8 @@ def command(
     if as_json:
         click.echo(json.dumps(report.json(), indent=2, ensure_ascii=False))
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        shown = sys.stdout is not None and sys.stdout.isatty()  # closed, it is None
+        width = shutil.get_terminal_size().columns if shown else None
         click.echo("\n".join(report.lines(width)))
     sys.exit(2 if report.checked_nothing else report.code)
 

@@ -92,7 +92,8 @@ def _glance(seen: Seen) -> str:
     if not run.path.is_dir():
         return ""
     verdict = glance(run, seen.record.state.name, last=_GLANCED, ranks=_RANKS)
-    return table.cut(verdict.in_a_line(), _LONGEST) if verdict and verdict.is_known else ""
+    told = verdict.in_a_line() if verdict and verdict.is_known else failed_first(run)
+    return table.cut(told, _LONGEST)
 
 
 def _row(seen: Seen, cause: str) -> tuple[str, ...]:

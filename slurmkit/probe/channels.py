@@ -60,6 +60,8 @@ class Channels:
         self._queue: queue.Queue[tuple[float, Answer | None]] = queue.Queue()
         self._errors: list[deque[str]] = [deque(maxlen=_KEPT) for _ in self._channels]
         self._ended: dict[int, bool] = {}
+        self.waited_for: list[int] = []
+        """Nodes that have not answered in the round that is going on."""
         self.gone: dict[int, str] = {}
         """Nodes whose probe has ended, and why."""
         self._readers: list[threading.Thread] = []
@@ -89,9 +91,9 @@ class Channels:
         words: dict[int, Word] = {}
         deadline = time.monotonic() + seconds
         while True:
-            waited_for = [node for node in nodes if node not in words and node not in self.gone]
+            self.waited_for = [n for n in nodes if n not in words and n not in self.gone]
             left = deadline - time.monotonic()
-            if not waited_for or left <= 0:
+            if not self.waited_for or left <= 0:
                 break
             with contextlib.suppress(queue.Empty):
                 at, answer = self._queue.get(timeout=min(left, 0.5))

@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from .channels import Channel, Channels
-from .coordinator import preflight
+from .coordinator import StoppedError, preflight
 from .node import number_of, serve
 from .report import Report
 from .settings import Node, Settings, SettingsError
@@ -52,7 +52,6 @@ def coordinate(given: argparse.Namespace) -> int:
     except SettingsError as error:
         print(f"slurmkit preflight: {error}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _interrupted)
     try:
         step = subprocess.Popen(
             given.step,
@@ -65,7 +64,9 @@ def coordinate(given: argparse.Namespace) -> int:
         print(f"slurmkit preflight: {given.step[0]}: {error.strerror}", file=sys.stderr)
         return 2
     every = tuple(range(len(settings.nodes)))
-    report = preflight(settings, Channels([Channel(step, every)], settings.names))
+    channels = Channels([Channel(step, every)], settings.names)
+    signal.signal(signal.SIGTERM, _stopped)
+    report = preflight(settings, channels)
     show(report, given)
     return report.code
 
@@ -98,22 +99,35 @@ def show(report: Report, given: argparse.Namespace) -> None:
             Path(given.output).write_text(text + "\n")
         except OSError as error:  # a full disk is among what is told below
             print(f"slurmkit preflight: {given.output}: {error.strerror}", file=sys.stderr)
-    if given.status and report.code:
-        _write_status(Path(given.status), report.summary)
     lines: list[str] = report.lines()
-    print("\n".join(lines), file=sys.stderr if given.json else sys.stdout, flush=True)
+    if given.status and report.code and not report.stopped:
+        reason = f"preflight: {report.summary}"
+        lines.append(reason)  # the end of a job's log says why
+        _write_status(Path(given.status), reason)
+    _print("\n".join(lines), sys.stderr if given.json else sys.stdout)
     if given.json:
-        print(text, flush=True)
+        _print(text, sys.stdout)
 
 
-def _write_status(path: Path, summary: str) -> None:
+def _print(text: str, stream: IO[str] | None) -> None:
+    """Print, where somebody reads and the disk is not full; else the exit code says it alone."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno() if stream else nowhere)  # what is left would fail again
+
+
+def _write_status(path: Path, reason: str) -> None:
     """Say in the run directory's status.json why the job has ended."""
     try:
-        status = {"state": "failed", "reason": f"preflight: {summary}"}
+        status = {"state": "failed", "reason": reason}
         path.write_text(json.dumps(status) + "\n")
     except OSError as error:
         print(f"slurmkit preflight: {path}: {error.strerror}", file=sys.stderr)
 
 
-def _interrupted(_signal: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + signal.SIGTERM)
+def _stopped(_signal: int, _frame: object) -> NoReturn:
+    """End the rounds, once: what they have found is shown all the same."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise StoppedError

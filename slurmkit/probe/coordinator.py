@@ -21,7 +21,13 @@ _SECOND_LOOK = 0.8  # ... and measured again where it seems slow
 _DISTRUSTED = 8  # links that are measured again at most
 _ALL_PAIRS = 16  # nodes up to which every pair is tried
 _LEAST = 2.0  # seconds below which a round is not begun
+_LOOKING = 65.0  # seconds, of which each check alone takes no more than 60
+_READING = 600.0  # ... but for the reading of data
 _LISTED = 5000  # files that are named where data differ
+
+
+class StoppedError(Exception):
+    """Somebody wants the checks to end now."""
 
 
 def preflight(
@@ -37,6 +43,8 @@ def preflight(
     coordinator = Coordinator(settings, channels, absent or {})
     try:
         coordinator.run()
+    except StoppedError:
+        coordinator.facts.stopped = tuple(channels.waited_for)
     finally:
         channels.close()
     return judged(coordinator.facts, time.monotonic() - coordinator.started)
@@ -55,13 +63,14 @@ class Coordinator:
     def run(self) -> None:
         """Do the rounds that the wanted groups need."""
         wants = self.settings.checks
-        self.facts.hello = self._ask("hello", self._left(0.5, 60), **self._master())
+        self.facts.hello = self._ask_all("hello", self._left(0.5, 60), **self._master())
         if "hosts" in wants:
             self._clocks()
         if self._left(1.0) < _LEAST:
             self.facts.late += wants
             return
-        self.facts.look = self._ask("look", self._left(0.6, 600), wanted=self._wanted())
+        most = _READING if self.settings.data else _LOOKING
+        self.facts.look = self._ask_all("look", self._left(0.6, most), wanted=self._wanted())
         for group, rounds in (
             ("network", self._network),
             ("storage", self._shared),
@@ -94,6 +103,15 @@ class Coordinator:
                 self.facts.silent.setdefault(node, word.reason)
             else:
                 answers[node] = word.value
+        return answers
+
+    def _ask_all(self, what: str, seconds: float, **more: Any) -> dict[int, Any]:
+        """Do a round that no node can do without; one that fails is as good as silent."""
+        answers = self._ask(what, seconds, **more)
+        for node, said in list(answers.items()):
+            if set(said) == {"error"}:
+                self.facts.silent[node] = f"its probe fails: {said['error']}"
+                del answers[node]
         return answers
 
     def _master(self) -> dict[str, Any]:
@@ -168,12 +186,11 @@ class Coordinator:
             self.facts.unseen = self._ask("shared", self._left(0.5, 10), wrote, storage=paths)
 
     def _differing(self) -> None:
-        """Where data differ, ask for the checksums of one usual node and some others."""
+        """Where data differ, ask one usual node and some others which files do."""
+        compared = ("files", "bytes", "listing", "sums")
         for at, path in enumerate(self.settings.data):
             seen = {
-                node: tuple(
-                    sorted((key, str(value)) for key, value in said.items() if key != "top")
-                )
+                node: tuple(said[key] for key in compared)
                 for node, said in self.facts.of(f"data {at}").items()
                 if "sums" in said
             }
@@ -183,9 +200,11 @@ class Coordinator:
             first = [node for node, value in seen.items() if value == usual][:1]
             if others:
                 asked = [*first, *sorted(others)[:3]]
-                self.facts.checksums[path] = self._ask(
-                    "checksums", self._left(0.3, 20), asked, path=path, most=_LISTED
-                )
+                known = self._ask("parts", self._left(0.3, 20), asked, path=path)
+                parts = [at for at, sums in enumerate(zip(*known.values())) if len(set(sums)) > 1]
+                more = {"path": path, "parts": parts, "most": _LISTED}
+                told = self._ask("checksums", self._left(0.3, 20), list(known), **more)
+                self.facts.checksums[path] = told
 
     def _ranks(self) -> None:
         facts = self.facts

@@ -45,6 +45,8 @@ class Facts:
     trials: list[Trial] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     """Groups for which no time was left."""
+    stopped: tuple[int, ...] | None = None
+    """Where the checks were ended before they were done: the nodes that had not answered."""
 
     @property
     def heard(self) -> list[int]:

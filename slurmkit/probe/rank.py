@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 _PRODUCTS = 8
+_WARM = 0.4  # seconds in which an idle GPU gets to its clock
 _ROUNDS = 4
 
 
@@ -143,15 +144,18 @@ def product(device: Any) -> float:
     cuda = device.type == "cuda"
     size = 8192 if cuda else 384
     kind = torch.bfloat16 if cuda else torch.float32
-    left, right = (torch.ones(size, size, dtype=kind, device=device) for _ in range(2))
-    seconds = []
-    for _ in range(_PRODUCTS):
+    # Of equal numbers a GPU makes less work than of those that it will meet, and less heat.
+    left, right = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
+    seconds: list[float] = []
+    begun = time.perf_counter()
+    while len(seconds) < _PRODUCTS or (cuda and time.perf_counter() - begun < _WARM):
         _finish(device)
         started = time.perf_counter()
         left @ right
         _finish(device)
         seconds.append(time.perf_counter() - started)
-    return float(2 * size**3 / sorted(seconds[2:])[len(seconds[2:]) // 2])
+    late = sorted(seconds[len(seconds) // 2 :])
+    return float(2 * size**3 / late[len(late) // 2])
 
 
 def _finish(device: Any) -> None:

@@ -13,6 +13,8 @@ _ALL_ROWS = 16
 """Nodes up to which the table has a row for every one."""
 NOTHING = "nothing-to-check"
 """The code of the finding that none of the checks had anything to look at."""
+STOPPED = "stopped"
+"""The code of the finding that the checks were ended from outside."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Report:
     def checked_nothing(self) -> bool:
         """Whether none of the checks had anything to look at."""
         return any(finding.code == NOTHING for _, finding in self.findings)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has ended the checks, which is no word against a node."""
+        return any(finding.code == STOPPED for _, finding in self.findings)
 
     def lines(self, width: int | None = None) -> list[str]:
         """Return the table, the findings in so many columns, and the line to paste."""
@@ -146,7 +153,7 @@ class Report:
         took = f"({self.seconds:.1f} s)"
         if not self.code:
             return [f"preflight: {self._fine()} {took}"]
-        lines = [f"preflight: failed {took}"]
+        lines = [f"preflight: {'stopped' if self.stopped else 'failed'} {took}"]
         if self.exclude:
             lines.append(f"--exclude={','.join(self.exclude)}")
         if self.exclude_one_of:

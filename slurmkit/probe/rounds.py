@@ -102,10 +102,17 @@ def shared(place: Place, request: Request) -> Any:  # noqa: ARG001
     return [storage.sees(path, request["token"], request["nodes"]) for path in request["storage"]]
 
 
+def parts(place: Place, request: Request) -> list[str]:
+    """Give a checksum for each part of a data path's files."""
+    return data.parts(place.checksums.get(request["path"], {}))
+
+
 def checksums(place: Place, request: Request) -> dict[str, str]:
-    """Give the checksums of a data path's files, of the first some thousand."""
-    known = place.checksums.get(request["path"], {})
-    return dict(sorted(known.items())[: request["most"]])
+    """Give the checksums of the files in some parts of a data path, of the first some thousand."""
+    wanted = set(request["parts"])
+    known = sorted(place.checksums.get(request["path"], {}).items())
+    told = [(name, text) for name, text in known if data.part_of(name) in wanted]
+    return dict(told[: request["most"]])
 
 
 def ranks(place: Place, request: Request) -> dict[str, Any]:
@@ -145,6 +152,6 @@ def _torch(place: Place, seconds: float) -> dict[str, Any]:
 ROUNDS: dict[str, Callable[[Place, Request], Any]] = {
     round_.__name__: round_
     for round_ in (
-        hello, ping, look, master, transfer, shared, checksums, ranks, spare_ports,
+        hello, ping, look, master, transfer, shared, parts, checksums, ranks, spare_ports,
     )
 }  # fmt: skip

@@ -45,6 +45,8 @@ class Settings:
     """Bytes that must be free in each of them."""
     entrypoint: dict[str, Any] | None = None
     """`module`, `script` or `command`."""
+    torch: bool = True
+    """Whether the job cannot start without torch."""
     backend: str = ""
     master_address: str = ""
     master_port: int = 0

@@ -57,18 +57,24 @@ def reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def output(words: Sequence[str], seconds: float, environment: dict[str, str] | None = None) -> str:
-    """Return what a command prints; nothing where it cannot be run, fails or takes too long."""
+def output(
+    words: Sequence[str], seconds: float, environment: dict[str, str] | None = None,
+    *, whatever: bool = False,
+) -> str:  # fmt: skip
+    """Return what a command prints; nothing where it cannot be run, fails or takes too long.
+
+    With `whatever`, also what one prints that fails, and its errors.
+    """
     try:
         ran = subprocess.run(
             list(words),
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if whatever else subprocess.DEVNULL,
             timeout=seconds,
             env=environment,
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return ran.stdout.decode(errors="replace") if ran.returncode == 0 else ""
+    return ran.stdout.decode(errors="replace") if whatever or ran.returncode == 0 else ""

@@ -6,8 +6,9 @@ import re
 
 from .facts import Facts
 from .judge import data, gpus, hosts, links, ranks, storage, versions
+from .judge.common import several
 from .judge.finding import Column, Finding
-from .report import NOTHING, Report
+from .report import NOTHING, STOPPED, Report
 from .settings import Settings
 
 _JUDGES = {
@@ -29,6 +30,8 @@ _EMPTY = {
 ADVICE = "add checks, or what these look at"
 _UNSET = re.compile(r"(\w+): is not set on this node, and ([\w.]+)\S* reads it")
 """What bash says of `${NAME?…}`, as the script writes a variable that a path reads."""
+_NO_PROBE = re.compile(r"(can't open file '\S*/preflight\.pyz'[^;]*)")
+"""What Python says where the probe is not."""
 _SAID = re.compile(_UNSET.pattern + r"|exit code \d+$")
 
 
@@ -46,6 +49,12 @@ def judged(facts: Facts, seconds: float) -> Report:
                     "out-of-time", None, what, fix, severity="warning" if facts.heard else "error"
                 )
             )
+    if facts.stopped is not None:
+        what = f"the checks were stopped after {seconds:.0f} s, before they were done"
+        fix = "the job was cancelled, out of time, or lost a node: sacct -j says which"
+        waited = several(facts.name(node) for node in facts.stopped)
+        seen = f"they were waiting for {waited}" if waited else ""
+        columns[0].findings.append(Finding(STOPPED, None, what, fix, seen))
     why = nothing_to_check(facts.settings)
     if facts.heard and why:
         columns[0].findings.append(Finding(NOTHING, None, why, ADVICE, severity="warning"))
@@ -86,14 +95,23 @@ def answers(facts: Facts) -> Column:
     for node, why in sorted(facts.silent.items()):
         fix = "try it there by hand: the environment, python3, a file system that hangs"
         blame = (node,) if len(facts.silent) < len(facts.settings.nodes) else ()
-        finding = _unset(node, why, blame) or Finding(
-            "no-answer", node, "no answer", fix, why, blame=blame
-        )
+        special = _unset(node, why, blame) or _nowhere(node, why, blame)
+        finding = special or Finding("no-answer", node, "no answer", fix, why, blame=blame)
         column.add(finding, "none")
     if column.findings:
         for node in facts.heard:
             column.fine(node)
     return column
+
+
+def _nowhere(node: int, why: str, blame: tuple[int, ...]) -> Finding | None:
+    """Tell a run directory that a node does not see from a probe that fails."""
+    found = _NO_PROBE.search(why)
+    if found is None:
+        return None
+    what = "the run directory is not there: where the job was submitted is not one directory on all"
+    fix = "submit from a file system that all nodes mount, or see findmnt there: a mount is missing"
+    return Finding("not-shared", node, what, fix, found[1], blame=blame)
 
 
 def _unset(node: int, why: str, blame: tuple[int, ...]) -> Finding | None:

@@ -79,9 +79,10 @@ def settings(spec: JobSpec) -> dict[str, Any]:
         "gpus_per_node": spec.resources.gpus_per_node,
         "processes_per_node": spec.processes_per_node,
         "data": [_written(text) for text in _data(spec).values()],
-        "storage": [f"runs/{quoting.slug(spec.name)}"],
+        "storage": [f"runs/{quoting.slug(spec.name)}", *map(_written, _storage(spec).values())],
         "free": parse_memory(wanted.free_space) * 2**20,
         "entrypoint": _entrypoint(spec),
+        "torch": spec.launcher.kind != "srun",
     }
 
 
@@ -91,7 +92,7 @@ def node_words(spec: JobSpec) -> list[str]:
     A pair for each, behind `--path`: what the settings call it, and where it is on that node.
     """
     entry = spec.entrypoint
-    named = _data(spec)
+    named = _data(spec) | _storage(spec)
     if spec.preflight and "entrypoint" in spec.preflight.checks:
         named["entrypoint.script"] = entry.script or ""
         named["entrypoint.command[0]"] = entry.command[0] if entry.command else ""
@@ -134,6 +135,14 @@ def _data(spec: JobSpec) -> dict[str, str]:
     named = {f"preflight.data[{index}]": text for index, text in enumerate(spec.preflight.data)}
     own: dict[str, str] = getattr(program_config(spec), "paths", dict)()
     return named | {f"entrypoint.config.{field}": text for field, text in own.items()}
+
+
+def _storage(spec: JobSpec) -> dict[str, str]:
+    """Return the directories that the job writes to, beside its run directory."""
+    wanted = spec.preflight
+    if wanted is None or "storage" not in wanted.checks:
+        return {}
+    return {f"preflight.storage[{index}]": text for index, text in enumerate(wanted.storage)}
 
 
 def _entrypoint(spec: JobSpec) -> dict[str, Any] | None:

@@ -33,8 +33,15 @@ class Preflight(Part):
         description="Files and directories that must be the same on all nodes; the data of a "
         "program of slurmkit's own is among them anyway.",
     )
+    storage: list[PathText] = Field(
+        [],
+        description="Directories that the job writes to beside its run directory, such as that of "
+        "its checkpoints: seen by all nodes, writable, with room.",
+    )
     free_space: Memory = Field(
-        "1G", description="Space that the disk of the run directory must have left, such as `500G`."
+        "1G",
+        description="Space that the disk of the run directory, and of what `storage` names, must "
+        "have left, such as `500G`.",
     )
     timeout: Count = Field(
         300, description="Seconds for all checks together; each has a shorter time of its own."

@@ -142,6 +142,24 @@ def test_packed_files_and_standard_input(tmp_path: Path, environment: dict[str, 
         assert (line["file"], line["line"]) == (name, 2)
 
 
+def test_packed_files_of_a_directory_and_other_encodings(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "slurm-1.out.gz").write_bytes(gzip.compress(LOG.encode()))
+    for words in (["--log", "logs"], ["logs"]):
+        told = json.loads(kit(tmp_path, environment, "doctor", *words, "--json").stdout)
+        assert told["files"] == ["logs/slurm-1.out.gz"]
+        assert told["findings"][0]["cause"] == "D27"
+    (tmp_path / "from-windows.txt").write_bytes(LOG.encode("utf-16"))
+    assert kit(tmp_path, environment, "doctor", "from-windows.txt").stdout.startswith("D27")
+    (tmp_path / "a.zst").write_bytes(b"\x28\xb5\x2f\xfd" + os.urandom(99))
+    told_badly = kit(tmp_path, environment, "doctor", "--log", "a.zst")
+    assert told_badly.returncode == 2
+    assert "cannot read a.zst: packed by zstd; unpack it first: zstd -d a.zst" in told_badly.stderr
+
+
 def test_an_id_is_a_jobs_and_not_a_directorys(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "a.log").write_text(LOG)
@@ -222,8 +240,10 @@ def test_a_job_that_slurmkit_did_not_submit(
     (tmp_path / "logs").mkdir()
     (tmp_path / name).write_text(LOG)
     known = "StdOut" if name.startswith("logs") else "none"
-    answers = f'case "$*" in *{known}*) printf "%s\\037logs/my-%%j.txt\\037\\n" {tmp_path};;'
-    answers += f"*StdOut*) exit 1;; *WorkDir*) echo {tmp_path};; esac"
+    answers = (
+        f'case "$*" in *{known}*) printf "{tmp_path}\\037my\\037ann\\037logs/%%x-%%j.txt\\037\\n";;'
+    )
+    answers += f'*StdOut*) exit 1;; *WorkDir*) printf "{tmp_path}\\037my\\037ann\\n";; esac'
     programs = tmp_path / "programs"
     programs.mkdir()
     write_program(programs, "squeue", "exit 0")

@@ -81,7 +81,9 @@ def test_a_job_that_its_preflight_stopped(run: RunDirectory) -> None:
         ("FAILED", "rank 2 on node1 (signal 9)", ("D23", 2, "node1")),
         ("FAILED", "task 1 on node1 (signal 6)", ("D49", None, "node1")),
         ("FAILED", "rank 2 on node1 (exit code 7)", ("unknown", 2, "node1")),
-        ("FAILED", "rank 2 on node1 (signal 10)", ("unknown", 2, "node1")),
+        ("FAILED", "rank 2 on node1 (signal 10)", ("D131", 2, "node1")),
+        ("FAILED", "rank 2 on node1 (exit code 137)", ("D23", 2, "node1")),
+        ("FAILED", "rank 2 on node1 (exit code 139)", ("D49", 2, "node1")),
         ("FAILED", "rank 2 on node1 (signal 15)", ("unknown", 2, "node1")),
     ],
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 
 from slurmkit.probe.look import storage
 from slurmkit.probe.look.place import Place
-from slurmkit.probe.report import Report
 from tests.preflight.nodes import NODE, found, run_here
 
 PORT = 21863
@@ -166,24 +163,18 @@ def test_a_swept_program_is_shown_as_not_tried() -> None:
     assert "swept: not tried" in "\n".join(report.lines())
 
 
-def coordinate(settings: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "slurmkit.probe", "coordinate", "--nodes=a"]
-    return subprocess.run(
-        [*command, f"--settings={settings}", *words], capture_output=True, text=True, check=False
-    )
+def test_a_file_in_the_place_of_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    report = run_here(2, "storage", storage=[str(tmp_path / "file" / "checkpoints")])
+    assert {code for code, _ in found(report)} == {"disk-not-writable"}
+    assert f"{tmp_path}/file is no directory" in "\n".join(report.lines())
 
 
-def test_the_coordinators_command(tmp_path: Path) -> None:
-    step = tmp_path / "step.sh"
-    step.write_text(f"exec {sys.executable} -m slurmkit.probe node --node 0\n")
-    settings, out = tmp_path / "settings.json", tmp_path / "out.json"
-    settings.write_text('{"checks": ["versions"]}')
-    ran = coordinate(settings, f"--output={out}", "--", "bash", step)
-    assert ran.returncode == 0, ran.stderr
-    report = Report.from_json(json.loads(out.read_text()))
-    assert "\n".join(report.lines()) + "\n" == ran.stdout
-    assert not ran.stderr
-    settings.write_text('{"checks": ["gpu"]}')
-    ran = coordinate(settings, "--", "true")
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("slurmkit preflight: no checks 'gpu'; there are hosts, network")
+def test_a_node_on_which_nothing_can_be_looked_at() -> None:
+    bare = "from slurmkit.probe import node, rounds; import sys; "
+    bare += "node.ROUNDS['look'] = lambda *_: sys.stdout.buffer.nothing(); "
+    bare += "node.serve(1, sys.stdin.buffer, sys.stdout.buffer)"
+    kinds = ([*NODE, "0"], [sys.executable, "-c", bare])
+    report = run_here(2, "versions", "hosts", command=kinds.__getitem__)
+    assert found(report) == [("no-answer", "n1")]
+    assert "its probe fails: " in "\n".join(report.lines())

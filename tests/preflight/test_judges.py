@@ -201,7 +201,9 @@ def test_storage() -> None:
     apart = {0: [2], 1: [2], 2: [0, 1]}
     assert codes(storage.storage(stored({}, {}, {}, unseen=apart))) == [("not-shared", 2, (2,))]
     local = {0: [1, 2], 1: [0, 2], 2: [0, 1]}
-    assert codes(storage.storage(stored({}, {}, {}, unseen=local))) == [("not-shared", 0, ())]
+    (finding,) = storage.storage(stored({}, {"type": "tmpfs"}, {}, unseen=local)).findings
+    assert (finding.code, finding.blame) == ("not-shared", ())
+    assert "n0 (nfs4) does not see n1, n2, n1 (tmpfs) does not" in finding.evidence
 
 
 def trial(nodes: tuple[int, ...], *broken: int) -> Trial:
@@ -222,6 +224,23 @@ def test_ranks() -> None:
     assert codes(ranks.ranks(seen)) == [("ranks-fail", 2, (2,))]
     seen.trials[-2] = trial((1, 2))
     assert codes(ranks.ranks(seen)) == [("ranks-fail", 2, (2, 3))]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "torch", "severity"),
+    [((0, 1), True, "error"), ((0, 1), False, "warning"), ((1,), False, "error")],
+)
+def test_torch_that_is_not_there(lacking: tuple[int, ...], torch: bool, severity: str) -> None:
+    none = {"torch": {"error": "import torch: ModuleNotFoundError: No module named 'torch'"}}
+    fine = {"torch": {"ready": 1.0}}
+    seen = facts(*(none if node in lacking else fine for node in range(2)), torch=torch)
+    assert {finding.severity for finding in ranks.ranks(seen).findings} == {severity}
+
+
+def test_links_to_a_name_that_is_not_known() -> None:
+    lost = "name not resolved (Name or service not known)"
+    (finding,) = links.links(wired({(0, 1): lost, (1, 0): 1e9}, 2)).findings
+    assert finding.fix.startswith("have the nodes' names in DNS")
 
 
 @given(st.integers(3, 12), st.data())

@@ -111,6 +111,15 @@ def test_an_unset_variable_is_told_as_such() -> None:
     assert [finding.code for _, finding in judged(other, 1).findings] == ["no-answer"]
 
 
+def test_a_run_directory_that_a_node_does_not_see_is_told_as_such() -> None:
+    why = "its probe ended: python3: can't open file '/tmp/runs/a/7/preflight.pyz': [Errno 2] No "
+    seen = Facts(settings(3), look={0: {}, 2: {}}, silent={1: f"{why}such file; exit code 2"})
+    report = judged(seen, 1)
+    (finding,) = [f for _, f in report.findings if f.severity == "error"]
+    assert (finding.code, finding.blame) == ("not-shared", (1,))
+    assert finding.evidence.endswith("preflight.pyz': [Errno 2] No such file")
+
+
 def test_data_are_copied_from_where_they_are() -> None:
     other = {"data 0": {**THERE["data 0"], "sums": "b", "top": "/mnt/d"}}
     report = judged(facts(THERE, THERE, other, data=("${env:ROOT}/d",), checks=("data",)), 1)

@@ -101,6 +101,16 @@ def test_paths_are_read_on_the_node_byte_for_byte(machine: Checked) -> None:
     assert {path.name for path in machine.work.iterdir()} == {"runs"}, "something ran"
 
 
+def test_directories_that_the_job_writes_to(machine: Checked) -> None:
+    preflight = {"checks": ["storage"], "storage": ["/scratch/$${x}", "${env:WHERE}/c"]}
+    _, told = machine.check(preflight, WHERE="/it's")
+    assert told["args"][2:] == ["--path", "${env:WHERE}/c", "/it's/c"]
+    settings = json.loads(machine.file("preflight-settings.json"))
+    run, *others = settings["storage"]
+    assert run.startswith("runs/")
+    assert others == ["/scratch/${x}", "${env:WHERE}/c"]
+
+
 def test_a_variable_that_a_path_reads_must_be_set(machine: Checked) -> None:
     ran, _ = machine.check({"data": ["${env:WHERE}/z"]})
     assert ran.returncode == 1

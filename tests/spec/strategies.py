@@ -135,6 +135,7 @@ PREFLIGHT = st.one_of(
     _some(
         checks=_CHECKS,
         data=st.lists(PATH, max_size=2),
+        storage=st.lists(PATH, max_size=2),
         free_space=st.sampled_from(["0", "500G"]),
         timeout=st.integers(1, 900),
         on_failure=st.sampled_from(["stop", "warn"]),

@@ -63,8 +63,12 @@ class Cause:
     """A line in which one of these is found too is not of this cause."""
     cleared_by: tuple[re.Pattern[str], ...] = ()
     """A later line of the same file that shows that it did no harm."""
+    raised_in: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = ()
+    """Exceptions that say little, and the innermost frame of a traceback that makes them tell."""
     yields_to: tuple[str, ...] = ()
     """Causes that explain this one: where one of them is found as well, it is the verdict."""
+    is_often_harmless: bool = False
+    """Whether programs say it and go on, so that it takes a sign of a failure to be sure."""
     broader: str = ""
     """Of our own: the cause of which it is a kind, under whose code it is told."""
     states: tuple[str, ...] = ()
@@ -112,7 +116,11 @@ def _cause(row: dict[str, Any]) -> Cause:
         patterns=compiled("patterns"),
         unless=compiled("unless"),
         cleared_by=compiled("cleared_by"),
+        raised_in=tuple(
+            (re.compile(one["line"]), re.compile(one["frame"])) for one in row.get("raised_in", ())
+        ),
         yields_to=tuple(row.get("yields_to", ())),
+        is_often_harmless=row.get("is_often_harmless", False),
         broader=row.get("broader", ""),
         states=tuple(row.get("states", ())),
         sure=row.get("sure", "high"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.cause import SURE, Sure, by_code, causes
 from slurmkit.check.doctor.event import Event, Line
-from slurmkit.check.doctor.gather import gather
+from slurmkit.check.doctor.gather import gather, last_written
 from slurmkit.check.doctor.joined import too_few
-from slurmkit.check.doctor.order import in_order, is_failure, is_sign
-from slurmkit.check.doctor.reports import Reports, read_reports
+from slurmkit.check.doctor.order import in_order, is_failure, is_sign, is_slight
+from slurmkit.check.doctor.reports import Failed, Reports, read_reports
 from slurmkit.check.doctor.sane import last_sane_lines
 from slurmkit.check.doctor.sieve import Sieve
 from slurmkit.check.doctor.sources import SIMULATION
-from slurmkit.check.doctor.spoken import events_of_word, of_error_files
+from slurmkit.check.doctor.spoken import events_of_word, in_words, of_error_files
 from slurmkit.check.doctor.stalled import rank_that_is_missing
 from slurmkit.check.doctor.verdict import DONE, UNKNOWN, Diagnosis, Verdict
 from slurmkit.slurm.states import read_state
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _OF_A_RANK = ("root", "error", "killed")
 _TOLD = ("end", "killed", "cancel")
+_OF_SLURM = ("srun: ", "sbatch: ", "salloc: ", "slurmstepd: ")
+_PEER = re.compile(r"[Cc]onnection closed by (?:remote )?peer \[?([\w.-]*\w)")
 _NOWHERE = 1 << 30  # behind all files: what Slurm says comes last
 
 
@@ -51,9 +54,10 @@ def diagnose(
     reports = read_reports(log.path for log in logs if log.rank is None)
     logs = [*logs, *of_error_files(reports, logs)]
     events = gather(logs, _sieve(), last=last)
-    ends = [event for event in events if Path(event.line.file).name == SIMULATION]
-    events = [event for event in events if event not in ends] + _needed(ends, events)
-    events += [*too_few(events), *_of_state(state, events)]
+    ends = [in_words(event) for event in events if _is_end(event)]
+    events = [event for event in events if not _is_end(event)]
+    events += _needed(ends, events)
+    events += [*too_few(events), *_of_state(state, events, _last_written(logs))]
     told = events_of_word(word, _NOWHERE)
     events += [event for event in told if event.cause.kind == "first"]
     ordered = in_order(events, reports.first)
@@ -65,11 +69,16 @@ def diagnose(
     is_bad = read_state(state).phase == "bad" if state else any(map(is_sign, events))
     failed = is_bad or (state != DONE and any(map(is_failure, events)))
     if not ordered and (failed or word):
-        own = _of_the_first(logs, reports) if not events else []
-        lines = [*last_sane_lines(own or logs, events), *([word] if word else [])]
-        lines += _last_line(logs)
+        own = _of_the_first(logs, reports, events)
+        sane = last_sane_lines(own, []) or last_sane_lines(logs, events)
+        lines = [*sane, *([word] if word else [])]
+        lines += [line for line in _last_line(logs) if line not in lines]
         return Diagnosis((case.unknown(lines),), len(logs))
     return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
+
+
+def _is_end(event: Event) -> bool:
+    return Path(event.line.file).name == SIMULATION
 
 
 def _homes(logs: Sequence[Log]) -> dict[int, str]:
@@ -83,14 +92,17 @@ def _homes(logs: Sequence[Log]) -> dict[int, str]:
 
 def _needed(ends: Sequence[Event], events: Sequence[Event]) -> list[Event]:
     """Return what a simulation says of its end, less what the job's own output tells better."""
-    kinds = {event.cause.kind for event in events if event not in ends and not event.survived}
+    kinds = {event.cause.kind for event in events if not event.survived}
     return [event for event in ends if event.cause.kind not in kinds]
 
 
-def _of_the_first(logs: Sequence[Log], reports: Reports) -> list[Log]:
-    """Return the logs of the rank that failed first alone."""
+def _of_the_first(logs: Sequence[Log], reports: Reports, events: Sequence[Event]) -> list[Log]:
+    """Return the logs of the rank that failed first alone, where no line in them complains."""
     first = reports.first or reports.simulated
-    return [log for log in logs if first and log.rank is not None and log.rank == first.rank]
+    if first is None or first.rank is None:
+        return []
+    told = {event.line.file for event in events}
+    return [log for log in logs if log.rank == first.rank and str(log.path) not in told]
 
 
 def _last_line(logs: Sequence[Log]) -> list[Line]:
@@ -104,12 +116,17 @@ def _sieve() -> Sieve:
     return Sieve(causes())
 
 
-def _of_state(state: str | None, events: Sequence[Event]) -> list[Event]:
+def _last_written(logs: Sequence[Log]) -> float | None:
+    """Return about when the job ended, by its files."""
+    return max(filter(None, (last_written(log) for log in logs)), default=None)
+
+
+def _of_state(state: str | None, events: Sequence[Event], written: float | None) -> list[Event]:
     """Return what Slurm's state alone says, where no line says the same."""
     for cause in causes():
         if state in cause.states and not any(event.code == cause.code for event in events):
             line = Line("sacct", 0, f"State={state}")
-            return [Event(cause, line, (_NOWHERE, 0), line.text)]
+            return [Event(cause, line, (_NOWHERE, 0), line.text, written=written)]
     return []
 
 
@@ -147,12 +164,14 @@ class _Case:
         """Return what is to say where no line names a cause."""
         first = self.reports.first or self.reports.simulated
         told = first.words if first else "it failed"
+        peer = _lost_peer(self.events)
+        look = f"look first at the output of {peer}, which had ended before; " if peer else ""
         return Verdict(
             code=UNKNOWN,
             place=f"{lines[-1].file}:{lines[-1].line}" if lines else "the logs",
             what=f"unknown: {told}, and its logs do not say why",
             fix=(
-                f"{'look at the lines above; ' if lines else ''}run it once more with "
+                f"{look}{'look at the lines above; ' if lines else ''}run it once more with "
                 "TORCH_DISTRIBUTED_DEBUG=DETAIL, NCCL_DEBUG=INFO and python -X faulthandler"
             ),
             confidence="low",
@@ -170,7 +189,7 @@ class _Case:
             missing = rank_that_is_missing(event, self.events)
             rank, node = missing, node if missing == rank else None
         first = self.reports.first
-        if rank is None and first is not None and event.cause.kind in _OF_A_RANK:
+        if rank is None and first is not None and _may_be_its(event, first):
             rank, node = first.rank, node or first.node
         if node is None and rank is not None:
             of_rank = (one.node for one in self.events if one.rank == rank and one.node)
@@ -182,20 +201,38 @@ class _Case:
         if self.state == DONE:
             return "low"
         doubts = SURE.index(event.cause.sure) + event.in_prose + event.survived
+        is_light = event.is_warning or event.cause.is_often_harmless
+        if is_light and not event.text.startswith(_OF_SLURM):
+            doubts += not (self.state or any(map(is_sign, self.events)))
+            raised = (other for other in self.events if other.cause.kind == "error")
+            doubts += not event.frames and any(other.frames for other in raised)
         failed = self.state or self.reports.first or any(map(is_failure, self.events))
         if event.cause.kind == "error":  # one that is caught looks the same
-            doubts += not failed
+            doubts += not failed or any(other.cause.kind == "end" for other in self.events)
         elif event.cause.kind == "hint":
             doubts = max(doubts, int(not failed))
         rivals = {
             other.code
             for other in self.events
             if other.cause.kind == event.cause.kind == "root"
+            and not is_slight(other, self.events)
             and not (other.survived or other.is_warning or other.in_prose)
             and other.code not in (event.code, *event.cause.yields_to)
             and event.code not in other.cause.yields_to
         }
         return SURE[min(doubts + bool(rivals), len(SURE) - 1)]
+
+
+def _may_be_its(event: Event, first: Failed) -> bool:
+    """Tell whether a line that names no rank may be of the one that failed first."""
+    kind = event.cause.kind
+    return kind in _OF_A_RANK and (first.by_signal or kind != "killed")
+
+
+def _lost_peer(events: Sequence[Event]) -> str:
+    """Return the host to which a process lost its connection; nothing where no line names one."""
+    matches = (_PEER.search(event.text) for event in events)
+    return next((match[1] for match in matches if match), "")
 
 
 def _broader(event: Event) -> str | None:

@@ -19,8 +19,8 @@ class Log:
     rank: int | None = None
     """Of a file of one rank alone."""
     node: str | None = None
-    holds_attempts: bool = False
-    """Whether several attempts of the job wrote to it, with nothing between them."""
+    attempts: int = 1
+    """How many of the job may have written to it, with nothing between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Event:
     """Where the chain of tracebacks begins that it belongs to; events of one chain share it."""
     survived: bool = False
     """Whether training went on behind it."""
+    written: float | None = None
+    """When its file was written last, where that tells when its process, or the job, ended."""
     count: int = 0
     """How many processes have come, of so many."""
     world: int = 0

@@ -11,8 +11,9 @@ _OVERLAP = 500
 _DEEPEST = 9  # prefixes before one line
 
 _NODE = r"[A-Za-z][\w.-]{0,80}"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _COMMAND = (  # programs that begin what they complain of with their own name
-    r"i?python|pypy|pip|perl|ruby|lua|php|tclsh|gcc|g\+\+|clang|cc|cc1plus|f951|nvcc|bzip"
+    r"i?python|pypy|pip|perl|ruby|lua|php|tclsh|gcc|g\+\+|clang|cc|cc1plus|f951|nvcc|bzip|mlx"
 )
 _PREFIXES = tuple(
     re.compile(text)
@@ -22,12 +23,17 @@ _PREFIXES = tuple(
         r"(?:RANK|Rank|rank)[ =]?(?P<rank>\d+)\]? ?[:|]+ ?",
         r"\[\d+,(?P<rank>\d+)\]<std(?:out|err|diag)>: ?",  # mpirun
         r"\[[a-z_]+(?P<rank>\d+)\|(?P<local>\d+)\]: ?",  # torchrun's role, rank|local rank
-        r"\[[a-z_]+(?P<local>\d+)\]: ?",  # torchrun --tee
+        r"\[(?:[a-z_]+)?(?P<local>\d{1,5})\]: ?",  # torchrun --tee
         r"(?P<rank>\d{1,5}): ",  # srun --label
         rf"(?P<node>{_NODE}) *\| ",
+        r" +\| ",  # Python's exception groups
         rf"(?P<node>{_NODE}):\d+:\d+ (?:\[(?P<local>\d+)\] )?",  # NCCL
         r"\((?:[\w.:]+ )?pid=\d+(?:, ip=(?P<node>[\d.]+))?\) ?",  # Ray
         rf"(?!(?:{_COMMAND})[\d-]*: )(?P<node>[a-z][\w-]{{0,62}}\d): ",  # pdsh, deepspeed
+        r"(?P<node>\d{1,3}(?:\.\d{1,3}){3}): ",  # pdsh, by address
+        r"(?P<node>[a-z][a-z-]*\d[\w-]*(?:\.[a-z][\w-]*)+): ",  # and by full name
+        rf"{_MONTH} {{1,2}}\d{{1,2}} \d\d:\d\d:\d\d(?:\.\d+)? "
+        rf"(?:(?P<node>{_NODE}) [\w./-]+\[\d+\]: )?",  # syslog
         r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d/\d{4}|\d\d-\d\d)[T _]+\d\d:\d\d:\d\d"
         r"(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?[,:]? ?(?:- |\| )?",
         r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? ",

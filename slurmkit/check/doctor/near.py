@@ -13,6 +13,7 @@ from slurmkit.check.doctor.lines import Said, read_line
 from slurmkit.check.doctor.stamps import Stamp, find_stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _ABOVE, _BELOW = 48 << 10, 160 << 10  # bytes that are read around a line
@@ -28,8 +29,8 @@ _DONE = re.compile(
     r"|^simulate: job \S+ COMPLETED"
 )
 _FENCE = re.compile(r"^\s*(?:```|~~~)")  # another text that was pasted begins here
-_TRACEBACK = "Traceback (most recent call last)"
-_FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
+TRACEBACK = "Traceback (most recent call last)"
+FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _OF_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen |importlib")
 _IGNORED = re.compile(r"Exception ignored in|--- Logging error ---")  # the program goes on
 _CHAINED = re.compile(r"During handling of the above|was the direct cause of")
@@ -37,10 +38,13 @@ _CHAINED = re.compile(r"During handling of the above|was the direct cause of")
 
 _BOXED = re.compile(r"\s*[│|] +(?:❱ +)?\d+ [│|] ")  # rich's tracebacks
 _MOST_QUOTED = 12  # lines of source below a frame
+_FEW = 10  # lines that a dead process may have left to write
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """A line of the file."""
+
     offset: int
     number: int
     said: Said
@@ -53,7 +57,8 @@ class Nearby:
         self._path = path
         self._year = year
         self._span = (0, 0)
-        self._rows: list[_Row] = []
+        self._size = 0
+        self._rows: list[Row] = []
         self._offsets: list[int] = []
 
     def stamp(self, offset: int, number: int, said: Said) -> Stamp | None:
@@ -73,15 +78,15 @@ class Nearby:
         """
         at = self._at(offset, number)
         rows = [row for row in self._rows[max(0, at - 400) : at] if row.said.rank == said.rank]
-        found: list[_Row] = []
+        found: list[Row] = []
         chain = offset
         for row in reversed(rows):
             text = row.said.text
-            if _TRACEBACK in text:
+            if TRACEBACK in text:
                 chain = row.offset
                 if not self._is_chained(rows, row):
                     break
-            elif chain == offset and _FRAME.match(text):
+            elif chain == offset and FRAME.match(text):
                 found.append(row)
         own = [row for row in found if not _OF_LIBRARY.search(row.said.text)] or found
         return tuple(self._line(row) for row in own[:1]), chain
@@ -104,7 +109,7 @@ class Nearby:
         rows = (row for row in reversed(self._rows[:at]) if row.said.rank == said.rank)
         between: list[Said] = [said]
         for row in islice(rows, _MOST_QUOTED):
-            if _FRAME.match(row.said.text):
+            if FRAME.match(row.said.text):
                 return all(_is_deeper(one, row.said) for one in between)
             between.append(row.said)
         return False
@@ -132,16 +137,40 @@ class Nearby:
                 return True
         return False
 
-    def _is_chained(self, rows: list[_Row], head: _Row) -> bool:
+    def below(self, offset: int, number: int) -> Iterator[Row]:
+        """Give the lines behind a line, as far as they are read."""
+        at = self._at(offset, number)
+        yield from self._rows[at + 1 :]
+
+    def innermost(self, offset: int, number: int) -> str:
+        """Return the frame that is nearest above an exception; nothing where there is none."""
+        at = self._at(offset, number)
+        above = (row.said.text for row in reversed(self._rows[max(0, at - _MOST_QUOTED) : at]))
+        return next(filter(FRAME.match, above), "")
+
+    def trained_until(self, offset: int, number: int, end: int, rank: int | None) -> bool:
+        """Tell whether training went on behind a line, before another; that of a rank, if named."""
+        rows = (row for row in self.below(offset, number) if row.offset < end)
+        return any(
+            rank in (None, row.said.rank) and _PROGRESS.search(row.said.text) for row in rows
+        )
+
+    def is_last(self, offset: int, number: int, rank: int | None) -> bool:
+        """Tell whether a line is nearly the last that was written; by a rank, if it is named."""
+        behind = [row for row in self.below(offset, number) if rank in (None, row.said.rank)]
+        is_end = self._span[1] >= self._size
+        return is_end and len(behind) <= _FEW and not any(map(_is_progress, behind))
+
+    def _is_chained(self, rows: list[Row], head: Row) -> bool:
         place = rows.index(head)
         return any(_CHAINED.search(row.said.text) for row in rows[max(0, place - 4) : place])
 
-    def _time(self, row: _Row, said: Said) -> Stamp | None:
+    def _time(self, row: Row, said: Said) -> Stamp | None:
         if row.said.rank not in (None, said.rank):
             return None
         return find_stamp(row.said.shown, self._year)
 
-    def _line(self, row: _Row) -> Line:
+    def _line(self, row: Row) -> Line:
         return Line(str(self._path), row.number, row.said.text.strip())
 
     def _at(self, offset: int, number: int) -> int:
@@ -159,18 +188,23 @@ class Nearby:
             with self._path.open("rb") as file:
                 file.seek(start)
                 data = file.read(offset - start + _BELOW)
+                self._size = file.seek(0, 2)
         except OSError:
             data = b""
         number -= data.count(b"\n", 0, offset - start)
         self._rows = []
         at = start
         for raw in data.split(b"\n"):
-            self._rows += [_Row(at, number, said) for said in read_line(raw)]
+            self._rows += [Row(at, number, said) for said in read_line(raw)]
             at += len(raw) + 1
             number += 1
-        self._rows = self._rows or [_Row(offset, number, Said("", ""))]
+        self._rows = self._rows or [Row(offset, number, Said("", ""))]
         self._offsets = [row.offset for row in self._rows]
         self._span = (start, start + len(data))
+
+
+def _is_progress(row: Row) -> bool:
+    return _PROGRESS.search(row.said.text) is not None
 
 
 def _is_deeper(said: Said, frame: Said) -> bool:

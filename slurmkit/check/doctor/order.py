@@ -24,6 +24,8 @@ _FAILED = re.compile(
 _LEAVING = re.compile(r"\[W\S* .*(TCPStore|ProcessGroupNCCL)\.cpp")  # also at a good end
 _TELLING = ("first", "root", "error", "end", "killed")
 _BY_ITSELF = re.compile(r"srun: error: .*Exited with exit code (?!13[07]|143)[1-9]")
+_LOST = re.compile(r"Connection|Time(d )?-?out|Socket|Broken pipe|NCCL|[Gg]loo|[Rr]endezvous")
+_COMMAND = re.compile(r"^(?![^:]*(Error|Exception))[a-z][\w./-]*: ")  # `cat: x: No such file`
 _AT_ONCE = 2.0  # seconds within which clocks and buffers may turn the order around
 _LATE = 60.0  # seconds after which something definite is no longer the cause of a time-out
 _LONG = 30.0  # seconds for which a job was dead before Slurm ended it
@@ -79,7 +81,7 @@ def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
     end = _earliest(_of(events, "end"), None)
     if end is not None and (found is None or not _was_dead(found, end, events)):
         return end
-    cancel = _earliest(_of(events, "cancel"), None)
+    cancel = _earliest(_of(events, "cancel"), first)
     if cancel is not None and (found is None or not _precedes(found, cancel)):
         if not _had_failed(cancel, events):
             return cancel
@@ -94,6 +96,7 @@ def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
 
 def _definite(events: Sequence[Event], first: Failed | None) -> Event | None:
     """Return the first of what is certainly no consequence: a definite cause, or an exception."""
+    events = [event for event in events if not is_slight(event, events)]
     root = _yielding(_earliest(_of(events, "root"), first), events)
     raised = _earliest(_of(events, "error"), first)
     if root is None or raised is None:
@@ -104,6 +107,29 @@ def _definite(events: Sequence[Event], first: Failed | None) -> Event | None:
     if other and _by_time(raised, root, _AT_ONCE):
         return raised
     return root
+
+
+def is_slight(event: Event, events: Sequence[Event]) -> bool:
+    """Tell whether a line is outweighed by an exception, as one of the shell's commands is.
+
+    Of a script's modules and environments the program's own exceptions may be a consequence.
+    """
+    cause = event.cause
+    is_light = cause.is_often_harmless or cause.sure != "high"
+    is_raised = event.frames and _COMMAND.search(event.text) is None
+    if cause.kind != "root" or is_raised or not is_light:
+        return False
+    prepares = cause.is_often_harmless and cause.cleared_by
+    kinds = ("root",) if prepares else ("root", "error")
+    return any(
+        other.frames
+        and other.cause.kind in kinds
+        and other.code != event.code
+        and event.code not in other.cause.yields_to
+        and _counts(other)
+        and _LOST.search(other.text) is None
+        for other in events
+    )
 
 
 def _killed(events: Sequence[Event], first: Failed | None) -> Event | None:
@@ -149,9 +175,10 @@ def _counts(event: Event) -> bool:
 def _had_failed(cancel: Event, events: Sequence[Event]) -> bool:
     """Tell whether a task had failed by itself, so that srun ended the others."""
     return any(
-        _BY_ITSELF.search(event.text) and _precedes(event, cancel)
+        _precedes(event, cancel)
+        and (event.cause.kind == "killed" or _BY_ITSELF.search(event.text) is not None)
         for event in events
-        if event.cause.kind == "aftermath"
+        if event.cause.kind in ("aftermath", "killed")
     )
 
 

@@ -11,6 +11,8 @@ from slurmkit.check.doctor.spoken import word_of
 from slurmkit.launch.rundir import RunDirectory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slurmkit.check.doctor.event import Line, Log
     from slurmkit.launch.registry import Entry
     from slurmkit.slurm.records import Record
@@ -36,13 +38,9 @@ class Patient:
     """What could not be asked, for people."""
 
 
-def of_files(paths: list[Path]) -> Patient:
-    """Return files as all that is known.
-
-    Raises:
-        FileNotFoundError: one of them is not there, or a directory holds no logs.
-    """
-    return Patient(logs_of_files(paths))
+def of_files(paths: list[Path], readable: Callable[[Path], Path]) -> Patient:
+    """Return files as all that is known; see `logs_of_files`."""
+    return Patient(logs_of_files(paths, readable))
 
 
 def is_run(path: Path) -> bool:
@@ -51,21 +49,22 @@ def is_run(path: Path) -> bool:
     return run.events.is_dir() or run.job_file.is_file()
 
 
-def of_directory(path: Path) -> Patient:
+def of_directory(path: Path, readable: Callable[[Path], Path]) -> Patient:
     """Return the job of a run directory, or else the logs in a directory.
 
     Raises:
         FileNotFoundError: it holds no logs, or several runs.
+        OSError: it cannot be read, or a log in it.
     """
     if is_run(path):
         return _of_run(RunDirectory(path.resolve()), None)
     runs = sorted(one for one in path.iterdir() if one.is_dir() and is_run(one))
     if len(runs) == 1:
-        return of_directory(runs[0])
+        return of_directory(runs[0], readable)
     if runs:
         latest = max(runs, key=lambda run: run.stat().st_mtime)
         raise FileNotFoundError(f"{len(runs)} runs in {path}: name one, such as {latest}")
-    return of_files([path])
+    return of_files([path], readable)
 
 
 def of_job(text: str | None) -> Patient:

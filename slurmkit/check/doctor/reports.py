@@ -41,6 +41,7 @@ _SIMULATED = re.compile(
 )
 _HERE = ("localhost", "127.0.0.1", "localhost.localdomain")  # names that tell no node
 _ENDED_BY_ANOTHER = ("-15", "143")
+_OF_A_SIGNAL = 128  # a shell adds the signal's number to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class Failed:
     def by_another(self) -> bool:
         """Tell whether it was only ended after another had failed."""
         return self.code in _ENDED_BY_ANOTHER
+
+    @property
+    def by_signal(self) -> bool:
+        """Tell whether a signal may have ended it; what returned a small code was not killed."""
+        return not self.code.isdigit() or int(self.code) > _OF_A_SIGNAL
 
     @property
     def words(self) -> str:

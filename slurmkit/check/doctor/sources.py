@@ -10,9 +10,10 @@ from slurmkit.check.doctor.event import Log
 from slurmkit.launch.rundir import RunDirectory, read_json_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _ENDS = (".out", ".err", ".log", ".txt", ".json")
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 _RANK = re.compile(r"rank[_-]?(\d{1,6})(?!\d)")
 SIMULATION = "simulation.jsonl"
 """In a simulated job's events: its state, and the first that failed."""
@@ -23,12 +24,12 @@ def logs_of_run(run: RunDirectory, *, most: int = _MOST) -> list[Log]:
     """Return the files of a run directory, the output of the whole job first."""
     whole = [Log(run.output)] if run.output.is_file() else []
     started = [row.get("time") for row in run.batch_events() if row.get("event") == "started"]
-    again = len(started) > 1
+    attempts = max(1, len(started))
     try:
-        ranks = [Log(log.path, log.rank, log.node, again) for log in run.rank_logs()]
+        ranks = [Log(log.path, log.rank, log.node, attempts) for log in run.rank_logs()]
     except OSError:
         ranks = []
-    if again and isinstance(begin := started[-1], int | float):
+    if attempts > 1 and isinstance(begin := started[-1], int | float):
         ranks = [log for log in ranks if _written(log.path) >= begin] or ranks
     end = run.events / SIMULATION
     return [*whole, *ranks[:most], *([Log(end)] if end.is_file() else [])]
@@ -48,23 +49,35 @@ def _written(path: Path) -> float:
         return 0.0
 
 
-def logs_of_files(paths: Sequence[Path]) -> list[Log]:
+def logs_of_files(
+    paths: Sequence[Path], readable: Callable[[Path], Path] = lambda path: path
+) -> list[Log]:
     """Return files as a user named them; a directory stands for the logs in it.
 
+    Args:
+        paths: files and directories.
+        readable: gives the file to read for one that is there, which may be packed.
+
     Raises:
-        FileNotFoundError: one of them is not there, or a directory holds no logs.
+        FileNotFoundError: a directory holds no logs.
+        OSError: one of them cannot be read.
     """
     found: list[Log] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.suffix in _ENDS and one.is_file())
+            inside = sorted(one for one in path.rglob("*") if _is_log(one) and one.is_file())
             if not inside:
                 raise FileNotFoundError(f"no logs in {path}: name files, or a run directory")
-            found += [_log(one) for one in inside[:_MOST]]
+            found += [_log(readable(one)) for one in inside[:_MOST]]
         else:
-            found.append(_log(path))
+            found.append(_log(readable(path)))
     # A file of all ranks is read before those of one each, which repeat it.
     return sorted(found, key=lambda log: log.rank is not None)
+
+
+def _is_log(path: Path) -> bool:
+    name = path.with_suffix("") if path.suffix in PACKED else path
+    return name.suffix in _ENDS
 
 
 def _log(path: Path) -> Log:

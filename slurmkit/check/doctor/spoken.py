@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,16 @@ def events_of_word(word: Line | None, number: int) -> list[Event]:
             rank = None if cause.kind == "first" else 0
             return [Event(cause, word, (number, 0), word.text, rank, node)]
     return []
+
+
+def in_words(end: Event) -> Event:
+    """Return a simulation's line on the end of its job with what it tells people: who, and how."""
+    try:
+        told = json.loads(end.line.text)
+        words = str(told.get("first") or told["state"])
+    except (ValueError, KeyError, AttributeError):
+        return end
+    return replace(end, text=words)
 
 
 def of_error_files(reports: Reports, logs: Sequence[Log]) -> list[Log]:

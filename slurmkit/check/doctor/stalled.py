@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"SeqNum=(\d{1,18})")
 _WORLD = re.compile(r"(?i)world_?size[= ]+(\d{1,6})")
+_BARRIER = "failed to pass monitoredBarrier"  # rank 0 says so of another
 _FEWEST = 2  # ranks that complain, before a silent one means something
 
 
 def rank_that_is_missing(event: Event, events: Sequence[Event]) -> int | None:
     """Return the rank that did not come to a collective; that of the event where nothing tells.
 
-    It is the only one without a complaint; or else the one that waits at an earlier collective.
+    It is the one that a barrier names, or the only one without a complaint; or else the one that
+    waits at an earlier collective.
     """
     alike = [other for other in events if other.code == event.code and other.rank is not None]
+    if (named := next((one for one in alike if _BARRIER in one.text), None)) is not None:
+        return named.rank
     ranks = {other.rank for other in alike if other.rank is not None}
     if len(ranks) < _FEWEST:
         return event.rank

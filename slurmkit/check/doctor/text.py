@@ -38,13 +38,22 @@ def lines(found: Diagnosis, state: str | None = None, width: int = 100) -> list[
         ]
     head = f"{verdict.code}: {verdict.what}" if verdict.is_known else verdict.what
     shown = [head, *_facts(verdict, width)]
-    others = found.findings[1:]
-    if others:
-        shown += ["", "also seen, and most likely what followed:"]
-        shown += [_cut(f"  {_plain(other.in_a_line())}", width) for other in others]
+    above = [one for one in found.findings[1:] if _is_above(one, verdict)]
+    below = [one for one in found.findings[1:] if one not in above]
+    for said, others in (("above that line", above), ("and most likely what followed", below)):
+        if others:
+            shown += ["", f"also seen, {said}:"]
+            shown += [_cut(f"  {_plain(other.in_a_line())}", width) for other in others]
     if verdict.is_known:
         shown += ["", f"more on it: slurmkit doctor --explain {verdict.detail or verdict.code}"]
     return shown
+
+
+def _is_above(one: Verdict, other: Verdict) -> bool:
+    """Tell whether a cause stands above another in the same file."""
+    if not (one.lines and other.lines) or one.lines[0].file != other.lines[0].file:
+        return False
+    return one.lines[0].line < other.lines[0].line
 
 
 def explained(cause: Cause, width: int = 88) -> list[str]:

@@ -10,8 +10,12 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from errno import EINVAL
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from slurmkit.check.doctor.sources import PACKED
 
 if TYPE_CHECKING:
     from slurmkit.check.doctor.event import Line
@@ -22,7 +26,8 @@ _OPENERS: Mapping[bytes, Callable[[Path], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
-_ENDS = (".gz", ".bz2", ".xz")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK = 1 << 20
 
 
@@ -34,13 +39,11 @@ class Unpacked:
         self._names: dict[str, str] = {}
 
     def readable(self, path: Path) -> Path:
-        """Return a file itself, or a copy of it: of `-`, of a pipe, of a packed file.
+        """Return a file itself, or a copy of it: of `-`, of a pipe, of a packed file, of UTF-16.
 
         Raises:
             OSError: it cannot be read; what was packed is broken.
         """
-        if path.is_dir():
-            return path
         if str(path) == "-":
             return self._copied(sys.stdin.buffer, "-", "stdin")
         with path.open("rb") as file:
@@ -48,9 +51,14 @@ class Unpacked:
                 return self._copied(file, str(path), path.name)
             head = file.read(8)
         opener = next((how for magic, how in _OPENERS.items() if head.startswith(magic)), None)
+        if head.startswith(_ZSTD):
+            raise OSError(EINVAL, f"packed by zstd; unpack it first: zstd -d {path}", str(path))
+        if head.startswith(_UTF_16):
+            text = path.read_text(encoding="utf-16", errors="replace")
+            return self._copied(BytesIO(text.encode()), str(path), path.name)
         if opener is None:
             return path
-        name = path.stem if path.suffix in _ENDS else path.name
+        name = path.stem if path.suffix in PACKED else path.name
         with opener(path) as unpacked:
             return self._copied(unpacked, str(path), name)
 

@@ -45,7 +45,7 @@ class Verdict(Finding):
     def in_a_line(self) -> str:
         """Return it in one line: `D27 out of GPU memory (rank 3 on node2): …`."""
         who = f" ({self.who})" if self.who and self.who not in self.what else ""
-        said = f": {self.lines[0].text.strip()}" if self.lines and self.is_known else ""
+        said = f": {self.evidence.strip()}" if self.evidence and self.is_known else ""
         head = f"{self.code} {self.what}" if self.is_known else self.what
         return f"{head}{who}{said}"
 

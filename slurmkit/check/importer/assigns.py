@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ _READERS = ("read", "mapfile", "readarray")
 _COMPOUND = ("if_statement", "for_statement", "case_statement", "while_statement",
              "c_style_for_statement")  # fmt: skip
 _SIMPLE = ("command", "redirected_statement", "pipeline", "list")
-_SUFFIX = re.compile(r"(i|-?ib\d*|-?hsn\d*|-?opa\d*|\.[a-z][\w.-]*)$")
 
 
 def only_assigns(
@@ -78,5 +76,5 @@ def suffix(one: Assignment) -> str | None:
     if one.value is None or len(one.value.pieces) < 2 or not names.is_head(one.name):
         return None
     before, last = one.value.pieces[-2:]
-    is_one = last.kind == "text" and before.kind != "text" and _SUFFIX.match(last.text)
+    is_one = last.kind == "text" and before.kind != "text" and names.SUFFIX.fullmatch(last.text)
     return last.text if is_one else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from slurmkit.check.importer import names
-from slurmkit.check.script.shell import Shell
+from slurmkit.check.script.shell import Assignment, Shell
 from slurmkit.check.script.words import Piece
 
 
@@ -38,10 +38,31 @@ def is_one_word(piece: Piece) -> bool:
         for one in at.assignments.get(piece.text, ()):
             parts = one.value.pieces if one.value is not None else ()
             is_blank = any(p.kind == "text" and re.search(r"\s", p.text) for p in parts)
-            if one.is_known and (not parts or is_blank):
+            if one.is_known and (not parts or is_blank or _prints_several(parts)):
+                return False
+            if not one.is_known and _is_read(one):
                 return False
         at = at.parent
     return True
+
+
+def _prints_several(parts: Sequence[Piece]) -> bool:
+    return any(p.kind == "substitution" and not names.prints_a_word(p.text) for p in parts)
+
+
+def _is_read(one: Assignment) -> bool:
+    """Tell whether it is `read NAME`: a line, of as many words as it has."""
+    return one.node is not None and one.node.type == "command"
+
+
+def is_defaulted(name: str, shell: Shell) -> bool:
+    """Tell whether a variable gets a value where it is read: `: ${NAME:=value}`."""
+    at: Shell | None = shell
+    while at is not None:
+        if re.search(rf"\$\{{{name}:?=".encode(), at.text.data):
+            return True
+        at = at.parent
+    return False
 
 
 def may_be_unset(piece: Piece) -> bool:

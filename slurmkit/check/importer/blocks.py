@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _BLOCKS = ("program", "compound_statement", "do_group", "subshell", "else_clause", "list",
            "elif_clause", "case_item", "if_statement")  # fmt: skip
+_ASKED = ("if_statement", "case_statement", "for_statement", "c_style_for_statement",
+          "while_statement")  # fmt: skip
 _BETWEEN = ("then", "do", ")")
 
 
@@ -75,11 +77,11 @@ def _flat(nodes: Iterable[Node]) -> list[Node]:
     return found
 
 
-def conditions(node: Node, span: Span) -> Iterator[Node]:
-    """Yield the conditions within a statement that a place depends on."""
+def enclosing(node: Node, span: Span) -> Iterator[Node]:
+    """Yield the conditions and loops within a statement that a place is in, from the outside."""
     at: Node | None = node
     while at is not None:
-        if at is not node and at.type in ("if_statement", "case_statement"):
+        if at.type in _ASKED:
             yield at
         at = next((child for child in at.children if holds(child, span)), None)
 

@@ -11,6 +11,7 @@ from slurmkit.check.importer.names import ARRAY_VARIABLE
 from slurmkit.check.lint.job import Job, gpu_count
 from slurmkit.check.script.directives import Piece
 from slurmkit.check.script.options import Given
+from slurmkit.check.script.words import filled
 from slurmkit.slurm.grammar import (
     GrammarError,
     check_array,
@@ -49,6 +50,13 @@ def read_directives(job: Job, draft: Draft, tasks_per_node: int) -> None:
     seen: set[str] = set()
     for option in reversed(job.script.directives.options):
         line = _line(job, option)
+        if option.problem and option.name in draft.handed:
+            continue
+        said = filled(_shown(option), job.script.batch.text)
+        if said != _shown(option):
+            why = "the script that submits this one puts it in: write its value"
+            draft.note(line, "changed", said, why)
+            continue
         if option.problem:
             _unreadable(draft, option, line)
         elif option.name == "mail-type" and option.value and option.name in seen:
@@ -149,18 +157,35 @@ def _array(draft: Draft, value: str) -> None:
         draft.fields["sweep_limit"] = found.limit
 
 
+def node_count(job: Job) -> int | None:
+    """Return on how many nodes the job file's job runs; None where nothing tells."""
+    if job.nodes is not None:
+        return job.nodes
+    text, tasks = job.value("nodes") or "", job.value("ntasks") or ""
+    if match := re.match(r"(\d+)-\d+$", text):
+        return int(match[1])
+    return max(1, int(tasks) // (job.tasks_per_node or int(tasks))) if int_of(tasks) else None
+
+
+def int_of(text: str | None) -> int:
+    """Return a number; 0 where it is none."""
+    return int(text) if text and text.isdigit() else 0
+
+
+def asked_tasks(job: Job) -> int:
+    """Return how many tasks a node the directives ask for."""
+    return job.tasks_per_node or max(1, int_of(job.value("ntasks")) // (node_count(job) or 1))
+
+
 def _shape(job: Job, draft: Draft, tasks_per_node: int) -> None:
     nodes = job.nodes
     text = job.value("nodes")
-    if nodes is None and text and (match := re.match(r"(\d+)-\d+$", text)):
-        nodes = int(match[1])
-        draft.note(_line(job, job.given("nodes")), "changed", f"--nodes={text}",
-                   "a job file has one number of nodes; the least is taken")  # fmt: skip
-    tasks = job.value("ntasks")
-    if nodes is None and tasks and tasks.isdigit():
-        nodes = max(1, int(tasks) // (job.tasks_per_node or int(tasks)))
-        draft.note(_line(job, job.given("ntasks")), "changed", f"--ntasks={tasks}",
-                   f"Slurm chose the nodes; here it is {nodes}: set resources.nodes")  # fmt: skip
+    if nodes is None and (nodes := node_count(job)) is not None:
+        name = "nodes" if text else "ntasks"
+        why = "a job file has one number of nodes; the least is taken"
+        if not text:
+            why = f"Slurm chose the nodes; here it is {nodes}: set resources.nodes"
+        draft.note(_line(job, job.given(name)), "changed", f"--{name}={job.value(name)}", why)
     if nodes is None and text:
         draft.note(_line(job, job.given("nodes")), "changed", f"--nodes={text}",
                    "Slurm reads no variables there; set resources.nodes")  # fmt: skip
@@ -174,9 +199,11 @@ def _shape(job: Job, draft: Draft, tasks_per_node: int) -> None:
             nodes = max(nodes or 1, count)
     if (nodes or 1) > 1 or text:
         draft.put("resources", "nodes", nodes or 1)
-    cpus = job.value("cpus-per-task")
-    if cpus and cpus.isdigit():
-        draft.put("resources", "cpus_per_node", int(cpus) * tasks_per_node)
+    cpus = int_of(job.value("cpus-per-task"))
+    count = draft.get("resources", "processes_per_node") or job.gpus_per_node or 1
+    is_srun = draft.get("launcher", "kind") == "srun"
+    if cpus or tasks_per_node > (count if is_srun else 1):
+        draft.put("resources", "cpus_per_node", max(1, cpus) * tasks_per_node)
     per_gpu = job.value("cpus-per-gpu")
     if per_gpu and per_gpu.isdigit() and job.gpus_per_node and not cpus:
         draft.put("resources", "cpus_per_node", int(per_gpu) * job.gpus_per_node)

@@ -48,6 +48,8 @@ class Draft:
     """Variables that the program's words read and the script does not set itself."""
     swept: set[str] = field(default_factory=set)
     """Variables of a loop that has become a sweep."""
+    handed: set[str] = field(default_factory=set)
+    """Options of plugins of sbatch's that the program is given."""
     notes: list[Note] = field(default_factory=list)
 
     def put(self, part: str, name: str, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slurmkit.check.importer import names
+from slurmkit.check.importer.bash import is_defaulted
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.importer.values import Values
 from slurmkit.check.script.shell import Assignment, Shell
@@ -30,7 +31,7 @@ def is_plain(one: Assignment, shell: Shell, *, is_open: bool = True) -> bool:
         if piece.kind == "variable":
             if piece.operation or piece.text.startswith("SLURM") or not piece.text[0].isalpha():
                 return False
-            if piece.text in names.OF_BASH:
+            if piece.text in names.OF_BASH or is_defaulted(piece.text, shell):
                 return False
             if piece.text in shell.assignments:
                 if resolve(one.value, one.order, one.context) is None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
+from slurmkit.check.importer import names
+from slurmkit.check.importer.directives import asked_tasks, int_of, node_count
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.importer.values import Values, World
 from slurmkit.check.lint.job import Job
 from slurmkit.check.script.launches import Launch, LaunchOption, reads_python
 from slurmkit.check.script.layers import is_python, program_name
+from slurmkit.check.script.variables import expand
 from slurmkit.check.script.words import Word, joined
 from slurmkit.spec.reserved import reserved_option
 
@@ -21,6 +25,7 @@ _KINDS = {
     "accelerate": "accelerate",
     "direct": "srun",
 }
+_MEETING = ("rdzv_endpoint", "master_addr", "main_process_ip")
 _FOLLOWS = "it follows from the allocation"
 _LOGS = "slurmkit keeps a log file a rank"
 _OF_LOGS = ("tee", "t", "redirects", "r", "log-dir", "role", "local-ranks-filter",
@@ -41,12 +46,12 @@ _SILENT = (
 def processes_per_node(job: Job, launch: Launch) -> int:
     """Return how many processes of the program run on a node."""
     if launch.kind == "direct":
-        a_gpu = job.value("ntasks-per-gpu") or ""
+        a_gpu = int_of(job.value("ntasks-per-gpu"))
         if launch.srun is None:
-            return (job.tasks_per_node or 1) if launch.through == "mpirun" else 1
-        if a_gpu.isdigit() and job.gpus_per_node and job.value("ntasks-per-node") is None:
-            return int(a_gpu) * job.gpus_per_node
-        return job.step_tasks_per_node(launch) or 1
+            return _of_mpirun(job, launch) if launch.through == "mpirun" else 1
+        if a_gpu and job.gpus_per_node and job.value("ntasks-per-node") is None:
+            return a_gpu * job.gpus_per_node
+        return job.step_tasks_per_node(launch) or _step_tasks(job, launch)
     known = World(job.nodes or 1, job.gpus_per_node or 1).known
     if job.tasks_per_node:
         known["SLURM_NTASKS_PER_NODE"] = job.tasks_per_node
@@ -57,6 +62,24 @@ def processes_per_node(job: Job, launch: Launch) -> int:
             return max(1, total // (machines or job.nodes or 1))
     given = launch.number("nproc-per-node", "num-gpus", known=known)
     return given or job.gpus_per_node or 1
+
+
+def _of_mpirun(job: Job, launch: Launch) -> int:
+    """`mpirun -np 8`: how many processes a node that is."""
+    words = [word.literal for word in launch.layers.words[: launch.at]]
+    for before, count in pairwise(words):
+        if before in ("-np", "-n", "--np") and int_of(count):
+            return max(1, int_of(count) // (node_count(job) or 1))
+    return asked_tasks(job)
+
+
+def _step_tasks(job: Job, launch: Launch) -> int:
+    """Return how many tasks a node a step has, where the directives leave the nodes to Slurm."""
+    tasks, command = launch.srun_option("ntasks"), launch.srun_command
+    if tasks is None or command is None:
+        return asked_tasks(job)
+    count = job.count(tasks, command.order, command.context)
+    return max(1, count // (node_count(job) or 1)) if count else asked_tasks(job)
 
 
 def read_launch(
@@ -80,7 +103,10 @@ def read_launch(
         lost = "--local_rank is no argument any more, the program reads LOCAL_RANK"
         draft.note(line, "changed", launch.kind, f"started by torchrun: {lost}")
     count = processes_per_node(job, launch)
-    if count != (job.gpus_per_node or 1):
+    if job.gpus_per_node and count > job.gpus_per_node:
+        why = f"{count} processes a node for {job.gpus_per_node} GPUs: a job file has one a GPU"
+        draft.note(line, "changed", launch.command.source.splitlines()[0], why)
+    elif count != (job.gpus_per_node or 1):
         draft.put("resources", "processes_per_node", count)
     _nodes(job, draft, launch, line)
     _options(job, draft, launch, values, line)
@@ -99,6 +125,12 @@ def _nodes(job: Job, draft: Draft, launch: Launch, line: int) -> None:
     elif text.isdigit() and job.nodes and int(text) < job.nodes:
         why = f"the job has {job.nodes} nodes, and slurmkit starts on all: set resources.nodes"
         draft.note(line, "changed", f"{text} nodes", why)
+    nodes, command = launch.srun_option("nodes"), launch.srun_command
+    if nodes is not None and command is not None and not command.context.loops:
+        count = job.count(nodes, command.order, command.context)
+        if count and job.nodes and count < job.nodes:
+            why = f"the job has {job.nodes} nodes, and slurmkit starts on all: set resources.nodes"
+            draft.note(line, "changed", f"srun on {count} of the nodes", why)
 
 
 def _options(job: Job, draft: Draft, launch: Launch, values: Values, line: int) -> None:
@@ -118,8 +150,22 @@ def _options(job: Job, draft: Draft, launch: Launch, values: Values, line: int) 
             continue
         elif launch.kind == "deepspeed":
             draft.note(line, "dropped", shown, _FOLLOWS)
+        elif name in _MEETING and option.value is not None:
+            _host_suffix(draft, option.value, launch, line)
         elif reserved_option(kind, name) is None:
             draft.set("launcher", "options", name, _value(option, launch, values))
+
+
+def _host_suffix(draft: Draft, value: Word, launch: Launch, line: int) -> None:
+    """`--rdzv_endpoint=${node}i:29500`: names on another network."""
+    words = expand(value, launch.command.order, launch.command.context)
+    for before, piece in pairwise(words[0].pieces if len(words) == 1 else ()):
+        found = names.SUFFIX.match(piece.text) if piece.kind == "text" else None
+        if found and before.kind != "text" and not draft.get("site", "host_suffix"):
+            draft.put("site", "host_suffix", found[1])
+            draft.note(
+                line, "changed", value.shown, "site.host_suffix: all nodes meet by these names"
+            )
 
 
 def _restarts(draft: Draft, launch: Launch, shown: str, line: int) -> None:
@@ -146,6 +192,7 @@ def _interpreter(draft: Draft, launch: Launch) -> None:
 def _program(
     draft: Draft, launch: Launch, values: Values, line: int, prelude: Sequence[str]
 ) -> None:
+    launch = _behind_options(draft, launch, line)
     if launch.program is None:
         draft.note(line, "changed", joined(launch.layers.words[launch.at :]), "starts no program")
         return
@@ -156,7 +203,7 @@ def _program(
     by_python &= not without_python
     assert launch.program is not None
     program = " ".join(values.texts([launch.program], launch.command))
-    values.needs_shell = False
+    values.needs_shell &= any(piece.kind == "substitution" for piece in launch.program.pieces)
     arguments = values.texts(launch.arguments, launch.command)
     if values.needs_shell or prelude:
         _by_bash(draft, launch, values, line, prelude, by_python=by_python)
@@ -171,6 +218,28 @@ def _program(
         draft.put("entrypoint", "module" if launch.is_module else "script", program)
         if arguments:
             draft.put("entrypoint", "args", arguments)
+
+
+def _behind_options(draft: Draft, launch: Launch, line: int) -> Launch:
+    """`torchrun $OPTIONS train.py`, where the script sets OPTIONS in a branch: no program."""
+    word = launch.program
+    if not launch.is_launcher or word is None or not launch.arguments or not _holds_options(word):
+        return launch
+    why = "options of the launcher, as the script sets it: write launcher.options"
+    draft.note(line, "changed", word.shown, why)
+    return replace(launch, program=launch.arguments[0], arguments=launch.arguments[1:])
+
+
+def _holds_options(word: Word) -> bool:
+    """Tell whether a word is a variable without quotes that comes to options, or to nothing."""
+    piece = word.pieces[0] if len(word.pieces) == 1 else None
+    if piece is None or piece.kind != "variable" or piece.is_quoted:
+        return False
+    given = piece.shell.assignments.get(piece.text, ())
+    begins = [
+        one.value.pieces[0].text for one in given if one.value is not None and one.value.pieces
+    ]
+    return bool(begins) and all(begin.lstrip().startswith("-") for begin in begins)
 
 
 def _is_python(word: Word) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from slurmkit.check.importer.draft import Draft
+from slurmkit.check.importer.draft import Draft, Kind
+from slurmkit.check.importer.names import read_in
 from slurmkit.check.script.launches import Launch, around
 from slurmkit.check.script.read import Script
 from slurmkit.check.script.shell import Command, Loop
@@ -15,6 +17,32 @@ _SEQ = re.compile(r"seq(?: -w)?((?: \"?-?\d+\"?){1,3})")
 _BRACES = re.compile(r"\{(-?\d+)\.\.(-?\d+)\}")
 _COUNTED = re.compile(r"\W*(\w+)\s*=\s*(\d+)\s*;\s*\1\s*(<=?)\s*(\d+)\s*;\s*(?:\+\+\1|\1\+\+)\W*")
 _MOST = 1000  # array tasks
+
+
+_OVER_NODES = re.compile(r"node|host|slurm|rank|proc|gpu|machine|worker|\bip", re.IGNORECASE)
+_ON_A_NODE = re.compile(
+    r"srun\b.*\s(-w|-r|--nodelist|--relative)\b|\b(ssh|pdsh|clush)\b|(node|machine).?rank",
+    re.IGNORECASE,
+)
+
+
+def what_is_around(kind: str, text: str, swept: Collection[str]) -> tuple[Kind, str] | None:
+    """Return what to tell of a condition or a loop around the launch: None of one that is a sweep.
+
+    Args:
+        kind: Its node's type.
+        text: How it reads.
+        swept: The variables of loops that are sweeps.
+    """
+    first = text.partition("\n")[0]
+    if kind in ("if_statement", "case_statement"):
+        return "changed", "a condition around the launch: slurmkit starts it whatever it is"
+    if any(re.match(rf"for\b\W*{name}\b", first) for name in swept):
+        return None
+    if _OVER_NODES.search(first) or _ON_A_NODE.search(text):
+        why = "a loop over the nodes around the launch: slurmkit starts it once, on all nodes"
+        return "moved", why
+    return "changed", "a loop around the launch: slurmkit starts it once, on all nodes"
 
 
 def read_loops(launch: Launch, script: Script, draft: Draft) -> None:
@@ -28,10 +56,12 @@ def read_loops(launch: Launch, script: Script, draft: Draft) -> None:
             line = script.source.place(command.shell.text.span(loop.node.start_byte, 0).start)[0]
             counted = _COUNTED.search(loop.header)
             name = counted[1] if counted else loop.variable
-            if name not in read or name in draft.swept:
+            if name in draft.swept:
+                continue
+            values = _values(loop, command)
+            if name not in read and (values is None or not _is_read_before(name, loop, command)):
                 continue
             draft.swept.add(name)
-            values = _values(loop, command)
             if values is None:
                 why = f"runs once, with {name} of your choice: write a sweep of its values"
                 draft.note(line, "changed", f"a loop over {name}", why)
@@ -50,6 +80,18 @@ def _read(launch: Launch) -> set[str]:
     for word in words:
         found |= {piece.text for piece in reads(word, command.order, command.context)}
     return found
+
+
+def _is_read_before(name: str, loop: Loop, command: Command) -> bool:
+    """Tell whether the loop's body reads its variable for something else than to start."""
+    own = {piece.text for word in command.words for piece in word.variables}
+    body = loop.node.child_by_field_name("body")
+    if body is None or name in own:
+        return False
+    before = command.shell.text.data[body.start_byte : command.node.start_byte]
+    return name in read_in(
+        re.sub(r"(?m)^\s*(echo|printf)\b.*", "", before.decode(errors="replace"))
+    )
 
 
 def _values(loop: Loop, command: Command) -> list[str] | None:

@@ -36,8 +36,31 @@ _HEAD = re.compile(
 OF_BASH = ("RANDOM", "SECONDS", "EPOCHSECONDS", "PWD", "OLDPWD", "HOSTNAME", "BASHPID", "LINENO")
 """What bash itself gives a value, and another one each time or place."""
 _FIRST = re.compile(r"scontrol show hostnames? [^|]*\| ?head -(?:n ?)?1")
+SUFFIX = re.compile(r"(i|-?ib\d*|-?hsn\d*|-?opa\d*|\.[a-z][\w.-]*)(?=:|$)")
+"""What a site appends to a node's name for another network."""
 LINE = re.compile(r"(CMD|COMMAND|LAUNCH|RUNNER|SRUN|TORCHRUN)|(ARGS|OPTS|OPTIONS|PARAMS)$")
 """Names of what is a part of a command line, in capitals: nobody reads it but the shell."""
+
+
+_OF_A_WORD = (
+    "date", "hostname", "pwd", "basename", "dirname", "realpath", "readlink", "mktemp", "expr",
+    "bc", "whoami", "id", "wc", "nproc", "uuidgen", "which", "shuf", "python", "python3", "git",
+    "md5sum", "scontrol", "seq", "getent", "uname", "echo", "printf",
+)  # fmt: skip
+"""Programs that print a word, as scripts use them; others may print several, or none."""
+_FILTER = re.compile(r"(tr|head|tail) |sed (?!-n)(?!.*q;d)")
+"""They print about what they read."""
+_FIELD = re.compile(r"awk (-F\S+ )?[\"']\{ *print \\?\$\w+;? *\}[\"']|cut .*-f *\d+\b(?![,-])")
+
+
+def prints_a_word(text: str) -> bool:
+    """Tell whether the output of `$(…)` is one word, as far as its programs tell."""
+    for part in reversed(re.split(r"\|\|?|&&|;|\n", text.strip().rstrip(";"))):
+        words = [word for word in part.split() if not re.match(r"\w+=", word)]
+        name = words[0].rpartition("/")[2] if words else ""
+        if not _FILTER.match(part.strip()):
+            return name in _OF_A_WORD or _FIELD.search(part) is not None
+    return False
 
 
 def is_head(name: str) -> bool:

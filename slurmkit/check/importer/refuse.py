@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 from slurmkit.check.lint.job import Job
 from slurmkit.check.script.read import Script
@@ -27,9 +28,10 @@ def refuse(job: Job) -> None:
     source = job.script.source
     if b"\0" in source.data:
         raise NotImportedError(f"{source.name}: a binary file (it has NUL bytes), no script")
-    if _is_yaml(source.data):
+    kind = "YAML" if _is_yaml(source.data) else "JSON" if _is_json(source.data) else ""
+    if kind:
         raise NotImportedError(
-            f"{source.name}: YAML, no sbatch script; a job file needs no import: "
+            f"{source.name}: {kind}, no sbatch script; a job file needs no import: "
             "`slurmkit validate` checks it"
         )
     data = source.data.replace(b"\r\n", b"\n")
@@ -50,6 +52,28 @@ def refuse_other_shell(script: Script) -> None:
     )
 
 
+def refuse_without_launch(job: Job) -> NoReturn:
+    """Refuse a script in which nothing is to be seen that a job file could start.
+
+    Raises:
+        NotImportedError: with what stands there instead.
+    """
+    name = job.script.source.name
+    submits = next((one for one in job.script.commands if one.name == "sbatch"), None)
+    if submits is not None:
+        line = job.script.source.place(submits.span.start)[0]
+        raise NotImportedError(
+            f"{name}:{line}: submits jobs, and starts no program itself: import what it gives to "
+            "sbatch, a file a job"
+        )
+    if not job.script.commands:
+        raise NotImportedError(f"{name}: has no command; there is nothing to start")
+    raise NotImportedError(
+        f"{name}: starts no program that can be told (torchrun, accelerate, deepspeed, srun, a "
+        "script); `slurmkit init` drafts a job file to fill in"
+    )
+
+
 def _read(data: bytes, name: str) -> Script:
     from slurmkit.check.script.read import read
 
@@ -65,4 +89,15 @@ def _is_yaml(data: bytes) -> bool:
     try:
         return isinstance(yaml.load(data, Loader=yaml.CSafeLoader), dict)
     except (yaml.YAMLError, ValueError):
+        return False
+
+
+def _is_json(data: bytes) -> bool:
+    if data.lstrip()[:1] not in (b"{", b"["):
+        return False
+    import json
+
+    try:
+        return isinstance(json.loads(data), (dict, list))
+    except ValueError:
         return False

@@ -9,14 +9,19 @@ from pathlib import PurePath
 
 from slurmkit.check.importer.choose import choose
 from slurmkit.check.importer.container import read_container
-from slurmkit.check.importer.directives import read_directives
+from slurmkit.check.importer.directives import asked_tasks, read_directives
 from slurmkit.check.importer.draft import Draft, Kept, Note
 from slurmkit.check.importer.inner import read_inner, read_variables
 from slurmkit.check.importer.late import with_late
 from slurmkit.check.importer.launch import processes_per_node, read_launch
 from slurmkit.check.importer.loops import read_loops
 from slurmkit.check.importer.names import ARRAY_VARIABLE, read_in
-from slurmkit.check.importer.refuse import NotImportedError, refuse, refuse_other_shell
+from slurmkit.check.importer.refuse import (
+    NotImportedError,
+    refuse,
+    refuse_other_shell,
+    refuse_without_launch,
+)
 from slurmkit.check.importer.statements import Origin, Statements
 from slurmkit.check.importer.step import read_step, read_wrappers
 from slurmkit.check.importer.values import Values, World
@@ -63,12 +68,15 @@ def import_script(data: bytes, name: str = "-") -> Imported:
     draft = Draft(name=_name(name))
     job = with_late(job, draft)
     _login(script, draft)
+    _other_schedulers(script, draft)
     launch = choose(job, draft)
     if launch is None:
-        raise NotImportedError(
-            f"{name}: starts no program that can be told (torchrun, accelerate, deepspeed, srun, a "
-            "script); `slurmkit init` drafts a job file to fill in"
-        )
+        job = with_late(Job(read(data, name, takes_branches=True)), draft)
+        launch = choose(job, draft)
+        if launch is not None:
+            _tell_of_branches(job, launch, draft)
+    if launch is None:
+        refuse_without_launch(job)
     _fill(job, launch, draft)
     text = write(draft, PurePath(name).name)
     notes = [*draft.notes, *verify(text, data, name)]
@@ -91,6 +99,26 @@ def _login(script: Script, draft: Draft) -> None:
         draft.note(1, "changed", first, why)
 
 
+def _other_schedulers(script: Script, draft: Draft) -> None:
+    """`#PBS -l nodes=2`: Slurm reads some of it, and a job file none."""
+    for number, text in enumerate(script.source.data.decode(errors="replace").splitlines(), 1):
+        if re.match(r"#(PBS|BSUB|COBALT|FLUX:|\$ ?-)", text):
+            why = "of another scheduler: write under `resources` what it asks for"
+            draft.note(number, "changed", text, why)
+
+
+def _tell_of_branches(job: Job, launch: Launch, draft: Draft) -> None:
+    """Variables of the launch that get their values in conditions."""
+    outer = list(around(job.script, launch.command))[-1][0]
+    read = _with_parts(job.script, {p.text for word in outer.words for p in word.variables})
+    for name in sorted(read):
+        given = job.script.batch.assignments.get(name, ())
+        if given and given[-1].context.blocks:
+            line = job.script.source.place(given[-1].span.start)[0]
+            why = "is given a value in a condition: taken as it is given here, whatever the others"
+            draft.note(line, "changed", f"${name}", why)
+
+
 def _fill(job: Job, launch: Launch, draft: Draft) -> None:
     script = job.script
     tasks = processes_per_node(job, launch)
@@ -103,7 +131,7 @@ def _fill(job: Job, launch: Launch, draft: Draft) -> None:
     read_step(draft, launch, line)
     read_container(script, launch, draft, values)
     activated = read_wrappers(draft, launch, line)
-    read_directives(job, draft, tasks if is_direct else job.tasks_per_node or 1)
+    read_directives(job, draft, max(asked_tasks(job), tasks if is_direct else 1))
     in_front = read_variables(script, launch, draft, values)
     Statements(job, draft, values, _origin(script, launch)).read()
     for name, text in in_front.items():
@@ -174,12 +202,18 @@ def _count_as_before(draft: Draft) -> None:
     """A sweep counts its tasks from 0: what the script read is in a variable of its own."""
     sweep = draft.fields.get("sweep", {})
     indices = sweep.get(f"environment.variables.{ARRAY_VARIABLE}")
-    if indices is None or (len(sweep) == 1 and indices == list(range(len(indices)))):
+    reads = any("SLURM_ARRAY_TASK_ID" in line.text for line in draft.setup)
+    if indices is None and (ARRAY_VARIABLE in str(draft.fields.get("entrypoint")) or reads):
+        why = "the script has no --array: set environment.variables.ARRAY_TASK_ID, or write a "
+        why += f"sweep of it: it is ${ARRAY_VARIABLE} in the job file"
+        draft.note(0, "changed", "SLURM_ARRAY_TASK_ID", why)
+    elif indices is None or (len(sweep) == 1 and indices == list(range(len(indices)))):
         return
 
     def renamed(text: str) -> str:
         return re.sub(r"\bSLURM_ARRAY_TASK_ID\b", ARRAY_VARIABLE, text)
 
     draft.setup = [replace(line, text=renamed(line.text)) for line in draft.setup]
-    why = f"a sweep counts from 0: the script's own number is ${ARRAY_VARIABLE} now"
-    draft.note(0, "changed", "SLURM_ARRAY_TASK_ID", why)
+    if indices is not None:
+        why = f"a sweep counts from 0: the script's own number is ${ARRAY_VARIABLE} now"
+        draft.note(0, "changed", "SLURM_ARRAY_TASK_ID", why)

@@ -28,6 +28,7 @@ _PLAIN_NODES = (
     "redirected_statement", "unset_command",
 )  # fmt: skip
 _ARGUMENT = re.compile(r"(?:export )?(\w+)=\"?\$\{?(\d)\}?\"?")
+_ARGUMENTS = re.compile(r"\$(?:[1-9@*#]|\{(?:[1-9@*]|#\}))")
 _READS_FILE = re.compile(
     r"^\s*(?:source|\.|eval)\s(?!.*(?:/activate|conda|/etc/profile|hook))", re.M
 )
@@ -89,7 +90,7 @@ def finish(entries: Sequence[Entry], draft: Draft, read: Iterable[str], name: st
     if any(_READS_FILE.search(entry.text) for entry in kept):
         exported |= draft.foreign
     done = " ".join(entry.text for entry in kept if entry.text.startswith("export "))
-    missing = sorted(name for name in exported if not re.search(rf"\b{name}\b", done))
+    missing = sorted(n for n in exported if not re.search(rf"(?<!\S){n}(?=[=\s]|$)", done))
     if missing:
         lines.append(Kept("export " + " ".join(missing), "read on the nodes"))
     lines += [Kept(helper, "worked out here for the arguments" if not at else "")
@@ -171,7 +172,7 @@ def _is_uncalled(entry: Entry, kept: Sequence[Entry]) -> bool:
 
 def _tell_of_arguments(entry: Entry, draft: Draft) -> None:
     text = re.sub(r"'[^']*'", "", entry.text)
-    if entry.node.type != "function_definition" and re.search(r"\$\{?[1-9@*#]", text):
+    if entry.node.type != "function_definition" and _ARGUMENTS.search(text):
         why = "reads sbatch's own arguments: put a line `set -- WORDS` first into setup"
         draft.note(entry.line, "changed", entry.text.splitlines()[0], why)
 

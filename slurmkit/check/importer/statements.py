@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from slurmkit.check.importer import names
 from slurmkit.check.importer.assigns import is_gone, only_assigns, suffix, writes
-from slurmkit.check.importer.blocks import beside, conditions, holds, statements
+from slurmkit.check.importer.blocks import beside, enclosing, holds, statements
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.importer.environment import HOOK, named, stops
 from slurmkit.check.importer.exports import export, is_plain
+from slurmkit.check.importer.loops import what_is_around
 from slurmkit.check.importer.programs import programs
 from slurmkit.check.importer.setup import Entry, finish
 from slurmkit.check.importer.values import Values
@@ -20,6 +21,7 @@ from slurmkit.check.lint.job import Job
 from slurmkit.check.script.shell import Assignment, Command, Shell
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import resolve
+from slurmkit.check.script.words import resolved_text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -117,17 +119,10 @@ class Statements:
 
     def _around(self, node: Node) -> None:
         """The statement with the launch in it: srun, loop and rank are slurmkit's now."""
-        kinds = {"for_statement": "a loop over the nodes", "if_statement": "a condition",
-                 "c_style_for_statement": "a loop over the nodes",
-                 "case_statement": "a condition", "while_statement": "a loop"}  # fmt: skip
-        first = self._first(node)
-        if node.type in kinds and not any(first.startswith(f"for {n} ") for n in self._draft.swept):
-            why = f"{kinds[node.type]} around the launch: slurmkit starts it once, on all nodes"
-            kind = "moved" if "loop over" in why else "changed"
-            self._draft.note(self._line(node), kind, first, why)  # type: ignore[arg-type]
-        for inner in conditions(node, self._origin.span):
-            why = "a condition around the launch: slurmkit starts it whatever it is"
-            self._draft.note(self._line(inner), "changed", self._first(inner), why)
+        for at in enclosing(node, self._origin.span):
+            told = what_is_around(at.type, self._text(at), self._draft.swept)
+            if told is not None:
+                self._draft.note(self._line(at), told[0], self._first(at), told[1])
         if any(c.name == "tee" for c in self._commands(node)) or writes(list(self._commands(node))):
             why = "slurmkit keeps the output: slurmkit-%j.out, and a log file a rank"
             self._draft.note(self._line(node), "dropped", "output to a file", why)
@@ -203,8 +198,6 @@ class Statements:
             for one in found:
                 export(one, self._draft, self._values, self._line(node))
             self._append(node, None, tuple(one.name for one in found))
-        elif {one.name for one in found} <= self._origin.names:
-            self._hold(node, shell)
         else:
             self._keep(node)
 
@@ -213,6 +206,13 @@ class Statements:
         words = self._text(node).split()[1:]
         if words[:1] == ["-f"]:
             self._export_functions(node, words[1:])
+            return
+        if 0 < len(gone := [w for w in words if self._is_gone(w)]) < len(words):
+            left = " ".join(["export", *(w for w in words if w not in gone)])
+            self._draft.note(
+                self._line(node), "dropped", names.shown(gone), "slurmkit works it out"
+            )
+            self._append(node, None, text=left)
             return
         given = [shell.assignments[w][-1] for w in words if w in shell.assignments]
         if not given or all(self._is_gone(w) for w in words):
@@ -248,9 +248,9 @@ class Statements:
         self._append(node, None)
 
     def _append(
-        self, node: Node, sets: tuple[str, ...] | None, fields: tuple[str, ...] = ()
+        self, node: Node, sets: tuple[str, ...] | None, fields: tuple[str, ...] = (), text: str = ""
     ) -> None:
-        text = self._text(node)
+        text = text or self._text(node)
         if node.next_sibling is not None and node.next_sibling.type == "&":
             text += " &"
         commands = tuple(self._commands(node))
@@ -282,12 +282,12 @@ class Statements:
         ]  # fmt: skip
 
     def _text(self, node: Node) -> str:
-        data = self._job.script.source.data[node.start_byte : node.end_byte]
-        return data.decode(errors="replace").strip()
+        return resolved_text(self._job.script.batch.text, node.start_byte, node.end_byte)
 
     def _first(self, node: Node) -> str:
         lines = self._text(node).splitlines()
         return lines[0] if lines else ""
 
     def _line(self, node: Node) -> int:
-        return self._job.script.source.place(node.start_byte)[0]
+        script = self._job.script
+        return script.source.place(script.batch.text.span(node.start_byte, node.end_byte).start)[0]

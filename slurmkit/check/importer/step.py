@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from slurmkit.check.importer.container import PYXIS
+from slurmkit.check.importer.container import OTHERS, PYXIS
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.script.launches import Launch
-from slurmkit.check.script.layers import program_name
+from slurmkit.check.script.layers import MPI, program_name
 from slurmkit.check.script.words import joined
 from slurmkit.spec.reserved import reserved
 
@@ -33,7 +33,10 @@ def read_step(draft: Draft, launch: Launch, line: int) -> None:
     if launch.srun is None:
         if launch.through:
             why = "srun starts the processes, as steps of the job"
-            draft.note(line, "changed", launch.through, why)
+            words = launch.layers.words[: launch.at]
+            begin = next((i for i, word in enumerate(words) if program_name(word) in MPI), None)
+            what = launch.through if begin is None else joined(words[begin:])
+            draft.note(line, "changed", what, why)
             _of_mpi(draft, launch)
         return
     for option in launch.srun.options:
@@ -109,7 +112,9 @@ def read_wrappers(draft: Draft, launch: Launch, line: int) -> list[str]:
     lines: list[str] = []
     for name in dict.fromkeys(launch.layers.wrappers):
         at = next((i for i, word in enumerate(words) if program_name(word) == name), None)
-        following = [word.shown for word in words[at + 1 :]] if at is not None else []
+        if at is None:  # it stands behind the program, in a container
+            continue
+        following = [word.shown for word in words[at + 1 :]]
         if name in ("conda", "mamba", "micromamba"):
             _of_conda(draft, name, following, line)
         elif name == "uv":
@@ -123,12 +128,11 @@ def read_wrappers(draft: Draft, launch: Launch, line: int) -> list[str]:
             draft.note(line, "changed", f"{name} run", f"instead, in setup: {lines[-1]}")
         elif name not in _AS_IF_NOT_THERE and launch.is_launcher and name not in _CONTAINERS:
             why = "left out: slurmkit starts the launcher itself"
-            draft.note(line, "changed", joined(words[at:]) if at is not None else name, why)
+            draft.note(line, "changed", joined(words[at:]), why)
     return lines
 
 
-_CONTAINERS = ("apptainer", "singularity", "docker", "podman", "podman-hpc", "shifter", "enroot",
-               "sarus", "udocker", "ch-run", "nvidia-docker")  # fmt: skip
+_CONTAINERS = ("apptainer", "singularity", *OTHERS)
 
 
 def _of_env(draft: Draft, words: list[str], line: int) -> None:
@@ -151,7 +155,8 @@ def _of_conda(draft: Draft, name: str, words: list[str], line: int) -> None:
 
 
 def _uv_venv(words: list[str]) -> str:
-    for name in ("--project", "--directory"):
-        if name in words and words.index(name) + 1 < len(words):
-            return f"{words[words.index(name) + 1]}/.venv"
+    for at, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in ("--project", "--directory") and (equals or at + 1 < len(words)):
+            return f"{value if equals else words[at + 1]}/.venv"
     return ".venv"

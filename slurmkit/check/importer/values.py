@@ -7,7 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from slurmkit.check.importer import names
-from slurmkit.check.importer.bash import in_bash, is_first_node, is_one_word, may_be_unset
+from slurmkit.check.importer.bash import (
+    in_bash,
+    is_defaulted,
+    is_first_node,
+    is_one_word,
+    may_be_unset,
+)
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.script.shell import Command, Context
 from slurmkit.check.script.source import Source
@@ -135,7 +141,11 @@ class Values:
             return known.replace("${", "$${")
         if piece.kind == "variable":
             return self._variable(piece)
-        return "${env:MASTER_ADDR}" if names.names_head(piece.text) else self._helper(piece)
+        if names.names_head(piece.text):
+            return "${env:MASTER_ADDR}"
+        if piece.kind == "substitution" and not names.prints_a_word(piece.text):
+            self.needs_shell |= self._may_be_several(piece)
+        return self._helper(piece)
 
     def _counts(self, word: Word, order: int, context: Context | None) -> bool:
         """Tell whether a product is made of what Slurm counts."""
@@ -158,7 +168,7 @@ class Values:
         if name in self._draft.swept or name in names.MEETING:
             return f"${{env:{name}}}"
         name = self._of_slurm(piece)
-        is_own = is_assigned(piece.text, piece.shell)
+        is_own = is_assigned(piece.text, piece.shell) or is_defaulted(piece.text, piece.shell)
         if is_own and (names.is_head(name) or is_first_node(piece)):
             return "${env:MASTER_ADDR}"
         if is_own:
@@ -167,6 +177,9 @@ class Values:
         elif not names.is_of_slurm(name):
             self._draft.foreign.add(name)
         if piece.default is not None and _PLAIN_DEFAULT.match(piece.default):
+            is_one = piece.default and len(piece.default.split()) == 1
+            if not is_one or names.MAY_BE_SEVERAL.search(name):
+                self.needs_shell |= self._may_be_several(piece)
             return f"${{env:{name}:-{piece.default}}}"
         return self._put_in(name, piece, is_own=is_own)
 
@@ -178,7 +191,10 @@ class Values:
         if name in names.OF_A_TASK and piece.shell.where == "batch":
             why = "was read on the batch host, where it is that of the first task; now on each node"
             self._draft.note(self._line(piece), "changed", f"${name}", why)
-        return names.OF_LAUNCHER.get(name, name) if self._world.is_direct else name
+        is_argument = (
+            self._world.is_direct and self._is_split
+        )  # a variable is read before it is set
+        return names.OF_LAUNCHER.get(name, name) if is_argument else name
 
     def _put_in(self, name: str, piece: Piece, *, is_own: bool) -> str:
         """Name a variable; one that nobody is sure of is told, or left to a shell."""

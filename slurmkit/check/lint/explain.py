@@ -75,5 +75,5 @@ def _example(name: str, code: str) -> str:
 
 
 def visible(code: str) -> str:
-    """Return an example with its carriage returns to be seen."""
-    return code.replace("\r\n", "^M\n")
+    """Return an example with its control characters to be seen."""
+    return code.replace("\r", "^M").replace("\0", "^@")

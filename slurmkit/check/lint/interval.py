@@ -81,6 +81,10 @@ def _of_substitution(text: str) -> tuple[Interval, int | None] | None:
         digits = int(tail[1])
         digits -= 0 if " -n" in text or "printf" in text else 1  # the line break
         return (0, 10**digits - 1), digits
+    sum_ = re.fullmatch(r"expr\s+(.+)", text.strip())
+    if sum_ is not None:
+        found = _of_text(sum_[1].replace("\\*", "*").replace("'*'", "*"), 0)
+        return (found, None) if found is not None else None
     shuf = _SHUF.fullmatch(text.strip())
     return ((int(shuf[1]), int(shuf[2])), None) if shuf is not None else None
 

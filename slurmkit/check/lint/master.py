@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from slurmkit.check.lint.job import Job
+from slurmkit.check.lint.settings import Setting
 from slurmkit.check.lint.shape import step_nodes
 from slurmkit.check.lint.work import works
 from slurmkit.check.script.launches import Launch, LaunchOption, after_equals
@@ -58,6 +59,7 @@ def ports(job: Job) -> tuple[Given, ...]:
 
 def _given(job: Job, options: Sequence[str], names: Sequence[str]) -> Iterator[Given]:
     used: set[int] = set()
+    handed = [s for s in job.settings if s.name in names and s.command and s.statement is None]
     for launch in job.launches:
         command = launch.command
         for name in options:
@@ -70,10 +72,12 @@ def _given(job: Job, options: Sequence[str], names: Sequence[str]) -> Iterator[G
         if launch.is_launcher:
             continue
         for name in names:
-            found = assigned(name, command.shell, command.order, command.context)
+            own = next((v for v in command.variables if v.name == name), None)
+            found = own or assigned(name, command.shell, command.order, command.context)
             if found is not None and found.value is not None and _is_seen(job, found):
                 used.add(id(found))
                 yield _of_assignment(found, job, launch)
+        yield from _handed_over(handed, launch)
         for word in launch.arguments:
             if _URL.search(word.shown):
                 value = word if word.shown.startswith("tcp:") else after_equals(word)
@@ -83,6 +87,17 @@ def _given(job: Job, options: Sequence[str], names: Sequence[str]) -> Iterator[G
                 )  # fmt: skip
     for name in names:
         yield from _for_unknown_programs(job, name, used)
+
+
+def _handed_over(handed: Sequence[Setting], launch: Launch) -> Iterator[Given]:
+    """`srun --export=ALL,MASTER_ADDR=n1 python …`, `env MASTER_ADDR=n1 python …`."""
+    for setting in handed:
+        is_own = setting.command in {launch.command, launch.srun_command}
+        if is_own and setting.value is not None:
+            yield Given(
+                setting.name, setting.value, setting.order, setting.context, setting.shell,
+                setting.span, launch,
+            )  # fmt: skip
 
 
 def _for_unknown_programs(job: Job, name: str, used: set[int]) -> Iterator[Given]:
@@ -120,6 +135,20 @@ def _of_assignment(found: Assignment, job: Job, launch: Launch | None) -> Given:
     return Given(
         found.name, found.value, found.order, found.context, shell, found.span, launch, found
     )
+
+
+def origin(job: Job, given: Given, pieces: Sequence[Piece]) -> tuple[str, Span]:
+    """Return what the value is called where it stands in the end, and where that is.
+
+    `MASTER_ADDR=localhost` is the place to mend, not each `--master_addr=$MASTER_ADDR`.
+    """
+    span = given.option.span if given.option is not None else given.span
+    first = pieces[0] if pieces else None
+    if first is None or first.via is None:
+        return given.label, span
+    written = job.script.source.data[first.span.start : first.span.end]
+    is_value = first.kind != "text" or written == first.text.encode()
+    return (first.via.text, first.span) if is_value else (given.label, span)
 
 
 def host_of(given: Given) -> tuple[str, bool] | None:

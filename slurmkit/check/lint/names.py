@@ -16,6 +16,7 @@ from importlib import resources
 
 _PREFIX = re.compile(r"(TORCH|PYTORCH|TORCHELASTIC|NCCL|CUDA|GLOO|ACCELERATE)_")
 _TWISTED = re.compile(r"(NCLL|NNCL|NCC|NCCLL|TROCH|TOCH|PTYORCH|PYTROCH|CUAD|GLO|GOO)_[A-Z]")
+_LONG = 4  # words of a name, beyond which one of them may have been forgotten
 _SHORT = 12  # characters of a name, up to which a single slip counts only
 
 
@@ -57,6 +58,8 @@ def meant(name: str, value: str | None) -> tuple[str, str | None] | None:
     words = sorted(name.split("_"))
     if (same := _by_words().get(tuple(words))) is not None:
         return same, value
+    if len(longer := _by_most_words().get(tuple(words), ())) == 1:
+        return longer[0], value
     for row in names().values():
         for known in row.values:
             if sorted([*row.name.split("_"), known]) == sorted([*words, (value or "").upper()]):
@@ -71,6 +74,18 @@ def meant(name: str, value: str | None) -> tuple[str, str | None] | None:
 @cache
 def _by_words() -> dict[tuple[str, ...], str]:
     return {tuple(sorted(name.split("_"))): name for name in names()}
+
+
+@cache
+def _by_most_words() -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the long names by their words without one of them, which is soon forgotten."""
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for name in names():
+        words = sorted(name.split("_"))
+        for at in range(len(words) if len(words) > _LONG else 0):
+            rest = (*words[:at], *words[at + 1 :])
+            found[rest] = (*found.get(rest, ()), name)
+    return found
 
 
 def _candidates(name: str, most: int) -> Iterable[str]:

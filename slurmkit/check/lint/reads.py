@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,6 +16,8 @@ from slurmkit.check.script.source import Span
 if TYPE_CHECKING:
     from tree_sitter import Node, Query
 
+_BARE = re.compile(rb"""\[\[?\s+(?:!\s+)?"?\$\{?\w+\}?"?\s+\]\]?""")
+"""`[ "$NAME" ]`: whether it has any value."""
 _EXPANSIONS = ("simple_expansion", "expansion")
 _NO_READS = (
     "variable_assignment", "unset_command", "declaration_command", "function_definition",
@@ -46,6 +49,8 @@ class Read:
             if at is None:
                 return False
             text = at.text or b""
+            if _BARE.fullmatch(text):
+                return True
             if at.type == "test_command" or (at.type == "command" and text.startswith(b"test ")):
                 return any(f" {flag} ".encode() in text for flag in ("-z", "-n", "-v", "!=", "=="))
             at = at.parent

@@ -16,7 +16,7 @@ _TOKENS = re.compile(
     rb"|(?P<aws>AKIA[A-Z0-9]{16})|(?P<google>AIza[\w-]{35}))(?![\w-])"
 )
 _NAMED = re.compile(
-    rb"""(?<![\w$])([A-Za-z_]\w*)=(["']?)([^\s"'`;|&<>()$\\]+)""",
+    rb"""(?<![\w$])([A-Za-z_]\w*)=(?=(["']?)((?:(?!,[A-Za-z_]\w*=)[^\s"'`;|&<>()$\\])+))""",
 )
 _DEFAULT = re.compile(rb"""\$\{([A-Za-z_]\w*):?[-=](["']?)([^\s"'`;|&<>()${}\\]+)""")
 _OPTION = re.compile(

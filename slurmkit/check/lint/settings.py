@@ -13,7 +13,7 @@ from slurmkit.check.script.read import Script
 from slurmkit.check.script.shell import Assignment, Command, Context, Shell
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import resolve
-from slurmkit.check.script.words import Word
+from slurmkit.check.script.words import Piece, Word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -22,6 +22,7 @@ _ALL_EXPORTED = re.compile(rb"^\s*set\s+(?:-\w*a|-o\s+allexport)", re.MULTILINE)
 _READ = re.compile(rb"""(?:\b(\w+)=["']?)?\$\{?[!#]?([A-Za-z_]\w*)""")
 _ARITHMETIC = re.compile(rb"\(\(([^()\n]*)\)\)")
 _IN_WORD = re.compile(r"(?:--env=|-x|-e|--set-env=)?([A-Za-z_]\w*)=")
+_EXPORTED = re.compile(rb"""(?<=[,="'\s])(?!export=)([A-Za-z_]\w*)=([^,"'\s]*)""")
 _PASSING = {"env", "docker", "podman", "singularity", "apptainer", "mpirun", "mpiexec", "shifter"}
 
 
@@ -76,6 +77,12 @@ def _all(script: Script) -> Iterator[Setting]:
         layers = script.layers.get(command)
         if layers is not None and _PASSING.intersection(layers.wrappers):
             yield from _of_words(command, layers.words[: layers.at])
+        option = layers.srun.last("export") if layers is not None and layers.srun else None
+        if option is not None:
+            yield from _of_export(script, option.origins[-1].span, command)
+    for given in script.directives.options:
+        if given.name == "export":
+            yield from _of_export(script, given.origins[-1].span, None)
 
 
 def _of_assignment(
@@ -102,6 +109,21 @@ def _of_words(command: Command, words: tuple[Word, ...]) -> Iterator[Setting]:
         yield Setting(
             match[1], value, Span(start, start + len(match[1])), word.span,
             command.shell, command.order, command.context, True, None, command,
+        )  # fmt: skip
+
+
+def _of_export(script: Script, span: Span, command: Command | None) -> Iterator[Setting]:
+    """`--export=ALL,A=1`, as an option of srun's or in a directive."""
+    shell = command.shell if command is not None else script.batch
+    order, context = (command.order, command.context) if command is not None else (0, Context())
+    for match in _EXPORTED.finditer(script.source.data, span.start, span.end):
+        value, name_span = Span(*match.span(2)), Span(*match.span(1))
+        text = match[2].decode(errors="replace")
+        is_put_in = "$" in text or "`" in text
+        piece = Piece("substitution" if is_put_in else "text", text, value, False, shell)
+        yield Setting(
+            match[1].decode(), Word((piece,), value), name_span, Span(*match.span()),
+            shell, order, context, True, None, command,
         )  # fmt: skip
 
 

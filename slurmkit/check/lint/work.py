@@ -32,8 +32,14 @@ _UTILITIES = frozenset(
      "declare", ":", "rmdir", "chown", "modprobe", "lsof", "lsblk", "deactivate", "lsb_release",
      "seff", "mail", "mailx", "sendmail", "sync", "scancel", "sbatch", "rclone", "tput", "clear",
      "popd", "pushd", "spack", "ml", "micromamba", "return", "gsutil", "aws",
-     "break", "continue", "shift", "readonly", "typeset", "hash", "bc", "basename", "dirname"}
+     "break", "continue", "shift", "readonly", "typeset", "hash", "bc", "basename", "dirname",
+     "let", "jobs", "disown", "umask", "pgrep", "logger", "tr", "expr", "seq", "nproc", "mktemp",
+     "realpath", "readlink", "diff", "nvidia-cuda-mps-control", "[[", "uniq", "egrep", "jq", "nc",
+     "ss", "netstat", "md5sum", "lfs", "quota", "mpstat", "vmstat", "iostat", "nvtop"}
 )  # fmt: skip
+_COMMENT = re.compile(
+    rb"[ \t]*#(?!!|[#\W]*(?:SBATCH|SLURM|PBS|BSUB|FLUX)\b)[^\n]*\n?\Z", re.IGNORECASE
+)
 _PIP_LIKE = ("pip", "venv", "ensurepip", "compileall", "zipfile", "json.tool", "wandb")
 _JOINING = ("pipeline", "list", "redirected_statement", "negated_command")
 
@@ -208,8 +214,12 @@ def before_first_command(job: Job, text: str) -> tuple[Edit, ...]:
     """Return the edit that puts a line below the directives; none in a script within another."""
     script = job.script
     at = script.directives.end
-    if script.batch.text.origins is not None or at >= len(script.batch.text.data):
+    data = script.batch.text.data
+    if script.batch.text.origins is not None or at >= len(data):
         return ()
+    above = data[:at].splitlines(keepends=True)
+    while above and _COMMENT.match(above[-1]):
+        at -= len(above.pop())
     return (Edit(Span(at, at), f"{text}\n"),)
 
 

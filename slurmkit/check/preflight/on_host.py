@@ -114,10 +114,16 @@ def commit(wanted: dict[str, Any]) -> str | None:
 
 
 def interfaces(name: str | None) -> list[str] | None:
-    """Return the interfaces where the wanted one is not among them."""
+    """Return the interfaces where none is meant: to NCCL `eth` is a prefix, `^lo` all others."""
     there = sorted(path.name for path in Path("/sys/class/net").iterdir())
-    wanted = (name or "").lstrip("=^").split(",")
-    return None if any(have.startswith(word) for have in there for word in wanted) else there
+    wanted = name or ""
+    words = tuple(word for word in wanted.lstrip("=^").split(",") if word)
+    named = [have for have in there if have.startswith(words)]
+    if wanted.startswith("="):
+        named = [have for have in there if have in words]
+    elif wanted.startswith("^"):
+        named = [have for have in there if have not in named]
+    return None if named or not wanted else there
 
 
 def gpus() -> int | None:

@@ -73,7 +73,7 @@ def as_job(spec: JobSpec, say: Callable[[str], None]) -> Ran:
         said = run.output.read_text(encoding="utf-8", errors="replace")
     except OSError:
         said = ""
-    return Ran(run.path, said or f"job {entry.id} is {state}: {state.words}")
+    return Ran(run.path, f"{said}\njob {entry.id} is {state}: {state.words}")
 
 
 def in_allocation(spec: JobSpec) -> Ran:

@@ -130,7 +130,7 @@ class Assignments:
                 items = tuple(self._items(value_node))
             else:
                 value = self._printed(value_node) or read_word(
-                    value_node, self._shell.text, self._shell
+                    value_node, self._shell.text, self._shell, node
                 )
         else:  # `A=`: an empty value
             value = Word((), self._shell.text.span(node.end_byte, node.end_byte))

@@ -117,6 +117,8 @@ def _line(  # noqa: PLR0913, PLR0917  a line and where it is
         said, after, problem, is_comment = _argument(data, at, end)
         if data[at : at + 1] == b":" and not problem:
             problem = "colon"
+        if not said and not problem:  # `""`, or a `\\` at the end: sbatch reads no further
+            break
         words.append(Piece(said.decode(errors="replace"), text.span(at, after), index))
         at = after
         if is_comment:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slurmkit.check.script.shell import Shell
-from slurmkit.check.script.source import Source, Text
+from slurmkit.check.script.source import Source, Span, Text
 from slurmkit.check.script.words import Piece, begin_of, in_heredoc, placeholder, read_word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+_NUMBERED = re.compile(r"\$([0-9@*#])")
 _TABS = re.compile(rb"^\t+", re.MULTILINE)
 
 
@@ -38,13 +40,33 @@ def heredoc(node: Node, text: Text, shell: Shell) -> Text:
         return tidy(Text(text.source, data, origins))
     pieces: list[Piece] = []
     at = begin
-    for child in (*body.children, None):
+    for child in (*(c for c in body.children if c.type != "heredoc_content"), None):
         until = begin_of(child, text) if child is not None else body.end_byte
-        pieces += in_heredoc(text, shell, at, until)
+        pieces += _positional(in_heredoc(text, shell, at, until))
         if child is not None:
             pieces += read_word(child, text, shell).pieces
             at = child.end_byte
     return tidy(as_text(text.source, pieces))
+
+
+def _positional(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Split `$1` and `$@` off: the grammar takes them for text in a heredoc."""
+    for piece in pieces:
+        if piece.kind != "text" or len(piece.text) == 1:
+            yield piece  # the $ of an escaped one is a piece of its own
+            continue
+        at = 0
+        for match in _NUMBERED.finditer(piece.text):
+            yield _part(piece, at, match.start())
+            yield replace(_part(piece, *match.span()), kind="variable", text=match[1])
+            at = match.end()
+        yield _part(piece, at, len(piece.text))
+
+
+def _part(piece: Piece, start: int, end: int) -> Piece:
+    begin = piece.span.start + len(piece.text[:start].encode())
+    text = piece.text[start:end]
+    return replace(piece, text=text, span=Span(begin, begin + len(text.encode())))
 
 
 def _begin(body: Node, start: Node | None, text: Text) -> int:
@@ -74,8 +96,24 @@ def as_text(source: Source, pieces: Iterable[Piece]) -> Text:
         in_arithmetic = max(0, in_arithmetic + data.count(b"((") - data.count(b"))"))
         parts.append(data)
         start = piece.span.start
-        origins.extend(range(start, start + len(data)) if is_same else [start] * len(data))
+        if is_same:
+            origins.extend(range(start, start + len(data)))
+        else:
+            origins.extend(_places(data, source.data, piece))
     return Text(source, b"".join(parts), origins, text.placeholders)
+
+
+def _places(data: bytes, written: bytes, piece: Piece) -> list[int]:
+    """Return where each byte of a text stands that a shell has made shorter: backslashes went."""
+    at, end = piece.span.start, piece.span.end
+    found: list[int] = []
+    for byte in data if piece.kind == "text" else b"":
+        at = written.find(byte, at, end)
+        if at < 0:
+            break
+        found.append(at)
+        at += 1
+    return found if len(found) == len(data) else [piece.span.start] * len(data)
 
 
 def _without_tabs(text: Text) -> Text:

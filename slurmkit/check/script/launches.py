@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from slurmkit.check.script.launcher_options import full_name, takes_value
 from slurmkit.check.script.layers import Layers, is_python, program_name
 from slurmkit.check.script.options import Given, Parsed
 from slurmkit.check.script.read import Script
@@ -24,26 +25,6 @@ _MODULES: dict[str, Kind] = {
     "accelerate.commands.accelerate_cli": "accelerate",
     "deepspeed.launcher.runner": "deepspeed",
 }
-_FLAGS: dict[Kind, frozenset[str]] = {
-    "torchrun": frozenset(
-        {"standalone", "no-python", "m", "module", "run-path", "virtual-local-rank", "use-env",
-         "use-agent-store", "help", "h"}
-    ),
-    "torch.distributed.launch": frozenset(
-        {"standalone", "no-python", "m", "module", "run-path", "use-env", "help", "h"}
-    ),
-    "accelerate": frozenset(
-        {"quiet", "cpu", "multi-gpu", "tpu", "ipex", "use-deepspeed", "use-fsdp", "use-megatron-lm",
-         "use-xpu", "use-parallelism-config", "multi-cpu", "m", "module", "no-python",
-         "dynamo-use-fullgraph", "dynamo-use-dynamic", "dynamo-use-regional-compilation", "debug",
-         "tpu-cluster", "no-tpu-cluster", "tpu-use-sudo", "tpu-use-cluster", "downcast-bf16",
-         "main-training-function", "enable-cpu-affinity", "use-mps-device"}
-    ) - {"main-training-function", "downcast-bf16"},
-    "deepspeed": frozenset(
-        {"no-python", "module", "m", "no-local-rank", "force-multi", "no-ssh", "no-ssh-check",
-         "enable-each-rank-log", "save-pid", "elastic-training", "bind-cores-to-rank", "node-rank"}
-    ) - {"node-rank", "enable-each-rank-log"},
-}  # fmt: skip
 _PYTHON_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
@@ -57,6 +38,11 @@ class LaunchOption:
     span: Span
     words: tuple[Word, ...]
     """The words that it stands in."""
+
+    @property
+    def written(self) -> str:
+        """Its name as it is written: `--nproc_per_node`."""
+        return self.words[0].shown.partition("=")[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +229,7 @@ def _python(
 def _options(kind: Kind, words: Sequence[Word], at: int) -> tuple[tuple[LaunchOption, ...], int]:
     """Read a launcher's options; return them and where the program stands."""
     found: list[LaunchOption] = []
-    flags = _FLAGS[kind]
+    launcher = "torchrun" if kind == "torch.distributed.launch" else kind
     while at < len(words):
         word = words[at]
         text = word.shown
@@ -252,19 +238,17 @@ def _options(kind: Kind, words: Sequence[Word], at: int) -> tuple[tuple[LaunchOp
         if text == "--":
             at += 1
             break
-        name = text.lstrip("-").partition("=")[0].replace("_", "-")
+        name = full_name(launcher, text.partition("=")[0])
+        following = words[at + 1] if at + 1 < len(words) else None
         if "=" in text:
             found.append(LaunchOption(name, after_equals(word), word.span, (word,)))
-            at += 1
-        elif name in flags:
+        elif following is None or not takes_value(launcher, name, following.shown):
             found.append(LaunchOption(name, None, word.span, (word,)))
-            at += 1
         else:
-            value = words[at + 1] if at + 1 < len(words) else None
-            both = (word,) if value is None else (word, value)
-            span = Span(word.span.start, max(word.span.end, both[-1].span.end))
-            found.append(LaunchOption(name, value, span, both))
-            at += 2
+            span = Span(word.span.start, max(word.span.end, following.span.end))
+            found.append(LaunchOption(name, following, span, (word, following)))
+            at += 1
+        at += 1
     return tuple(found), at
 
 

@@ -12,7 +12,7 @@ from slurmkit.check.script.words import Word
 
 SHELLS = ("bash", "sh", "zsh", "dash", "ksh")
 LAUNCHERS = ("torchrun", "accelerate", "deepspeed", "horovodrun", "torch_distributed", "colossalai")
-_MPI = (
+MPI = (
     "mpirun",
     "mpiexec",
     "mpiexec.hydra",
@@ -35,6 +35,20 @@ _WRAPPERS = (
     "rocprof", "rocprofv3", "builtin", "setsid", "tini", "dumb-init", "xargs", "hpcrun",
     "nvprof", "dlprof",
 )  # fmt: skip
+_RUNS = frozenset({"run", "exec", "start", "shell", "launch"})
+_RUNS_NOTHING = frozenset(
+    {"activate", "deactivate", "install", "uninstall", "create", "env", "remove", "update",
+     "upgrade", "info", "list", "config", "init", "clean", "search", "export", "pip", "venv",
+     "sync", "add", "lock", "build", "pull", "push", "images", "inspect", "import", "load",
+     "save", "rm", "rmi", "tag", "login", "cp", "cache", "stop", "kill", "ps", "logs", "version",
+     "show", "global", "python", "image", "volume", "network", "package"}
+)  # fmt: skip
+"""Subcommands of conda, uv, docker and the like that start no program that is named there."""
+_WITH_SUBCOMMANDS = frozenset(
+    {"conda", "mamba", "micromamba", "uv", "poetry", "pixi", "pipenv", "hatch", "singularity",
+     "apptainer", "docker", "podman", "podman-hpc", "enroot", "sarus", "udocker"}
+)  # fmt: skip
+_NAMING = frozenset({"-n", "--name", "-p", "--prefix", "--with", "--extra", "--group"})
 _OPTIONS = re.compile(r"srun|slurm|arg|opt|flag|param|container|extra|mount|bind", re.IGNORECASE)
 _SSH_WITH_VALUE = set("bcDEeFIiJLlmOopQRSWw")
 
@@ -86,7 +100,7 @@ def _is_known(word: Word) -> bool:
     name = program_name(word)
     return (
         name in SHELLS or name in LAUNCHERS or is_python(name) or name in _WRAPPERS
-        or name in _CONTAINERS or name in _MPI or name == "srun"
+        or name in _CONTAINERS or name in MPI or name == "srun"
     )  # fmt: skip
 
 
@@ -115,7 +129,7 @@ def peel(command: Command) -> Layers:
             remote, through = _remote(words[at:]), "ssh"
             wrappers.append(name)
             break
-        if name in _MPI:
+        if name in MPI:
             through = through or "mpirun"
         elif name in _CONTAINERS:
             in_container = True
@@ -164,7 +178,25 @@ def _is_list(word: Word) -> bool:
 
 def _next(words: list[Word], at: int) -> int | None:
     """Return where the program stands that a wrapper starts."""
-    return next((i for i in range(at + 1, len(words)) if _is_known(words[i])), None)
+    has_subcommands = program_name(words[at]) in _WITH_SUBCOMMANDS
+    if has_subcommands and not _starts(words[at + 1 :]):
+        return None
+    for i in range(at + 1, len(words)):
+        is_value = has_subcommands and words[i - 1].shown in _NAMING
+        if _is_known(words[i]) and not is_value:
+            return i
+    return None
+
+
+def _starts(words: list[Word]) -> bool:
+    """Tell whether a subcommand may start a program: not that of `conda activate deepspeed`."""
+    named = [word.shown for word in words if not word.shown.startswith("-")][:2]
+    for name in named:
+        if name in _RUNS:
+            return True
+        if name in _RUNS_NOTHING:
+            return False
+    return True
 
 
 def _remote(words: list[Word]) -> tuple[Word, ...]:

@@ -46,15 +46,16 @@ def start_shells(script: Script, command: Command, functions: Functions) -> None
         handles=_signals(layers) if layers.program == "trap" else command.shell.handles,
     )
     command.nested.append(shell)
-    if (words := _positional(layers)) is not None:
+    if (words := _positional(script, layers)) is not None:
         positional(shell, words, script.next_order(), Context(), command)
     script.walk(shell, functions)
 
 
-def _positional(layers: Layers) -> tuple[Word, ...] | None:
+def _positional(script: Script, layers: Layers) -> tuple[Word, ...] | None:
     """Return the words behind `bash -c '…' NAME`, which are `$1`, `$2`, … in there."""
     if layers.program not in SHELLS:
-        return None
+        is_file = _file(layers.words[layers.at : layers.at + 1]) in script.files
+        return layers.arguments if is_file else None
     for at, word in enumerate(layers.arguments):
         if word.shown.startswith("-") and not word.shown.startswith("--") and "c" in word.shown:
             return layers.arguments[at + 3 :]

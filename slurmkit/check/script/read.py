@@ -63,14 +63,24 @@ class Script:
             self.trees = [tree for tree in self.trees if tree[0] is not shell]
 
 
-def read(data: bytes, name: str = "-") -> Script:
-    """Read a script, whatever it is."""
-    return _read(whole(Source(data, name)))
+def read(data: bytes, name: str = "-", *, takes_branches: bool = False) -> Script:
+    """Read a script, whatever it is.
+
+    Args:
+        data: The script.
+        name: What it is called.
+        takes_branches: Whether what a variable is given in a condition counts as if there were
+            none: a guess at what nobody can know.
+    """
+    return _read(whole(Source(data, name)), takes_branches=takes_branches)
 
 
-def _read(text: Text, options: Sequence[Given[Word]] = ()) -> Script:
+def _read(
+    text: Text, options: Sequence[Given[Word]] = (), *, takes_branches: bool = False
+) -> Script:
     directives = with_options(read_directives(text), options)
-    script = Script(text.source, directives, Shell(text, "batch"))
+    batch = Shell(text, "batch", takes_branches=takes_branches)
+    script = Script(text.source, directives, batch)
     if _is_shell(text.data):
         script.walk(script.batch, {})
     script.inner = [_read(found.text, found.options) for found in script.submitted]

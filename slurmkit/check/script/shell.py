@@ -96,6 +96,8 @@ class Shell:
     root: Node | None = None
     enclosing: Shell | None = None
     """Of a function that nobody calls here: the shell that has it."""
+    takes_branches: bool = False
+    """Whether what a variable is given in a condition counts as if there were none."""
 
     @property
     def parent(self) -> Shell | None:

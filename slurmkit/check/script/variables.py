@@ -52,7 +52,7 @@ def assigned(name: str, shell: Shell, order: int, context: Context | None) -> As
             blocks = context.blocks if context is not None and at is shell else ()
             if at is not shell:
                 blocks = _blocks_below(at, shell)
-            sure = last.context.blocks == blocks[: len(last.context.blocks)]
+            sure = at.takes_branches or last.context.blocks == blocks[: len(last.context.blocks)]
             return last if sure and last.is_known else None
         starter = at.starter
         if starter is not None:
@@ -116,7 +116,8 @@ def _expanded(
         if piece.kind != "variable" or depth >= _DEEP:
             yield piece
             continue
-        found = assigned(piece.text, piece.shell, order, context)
+        name = "@" if piece.text == "*" and not piece.is_quoted else piece.text
+        found = assigned(name, piece.shell, order, context)
         value = _value(found, piece, order, context) if found is not None else None
         if value is None:
             yield piece

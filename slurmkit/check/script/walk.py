@@ -19,7 +19,7 @@ from slurmkit.check.script.shell import (
     Shell,
 )
 from slurmkit.check.script.source import Text
-from slurmkit.check.script.words import Word, read_word
+from slurmkit.check.script.words import Word, is_rest, read_word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -205,8 +205,12 @@ class Walk:
                 found.append(self._redirect(child, context))
             elif child.is_named or child.type not in ("\n",):
                 self._inside(child, context)
-                words.append(self._word(child))
+                words += () if is_rest(child) else (self._word(child),)
         if len(self.script.commands) >= _MOST:
+            return
+        if variables and not words:  # "A=b`c`", which the grammar takes for a command
+            for variable in variables:
+                self._assignments.note(replace(variable, is_exported=False))
             return
         command = Command(
             tuple(words), tuple(variables), tuple(found), *pipeline,

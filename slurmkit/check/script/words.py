@@ -18,6 +18,7 @@ Kind = Literal["text", "variable", "substitution", "arithmetic"]
 
 _PLACEHOLDER = re.compile("\ue000(.)\ue001|__put_in_(\\d+)__", re.DOTALL)
 _FIRST = 0xE100
+_IN_FRONT = re.compile(r"[#!](\[[@*]\]|[@*])?\Z")
 _MOST = 0x1500  # placeholders that fit into the private characters
 _ESCAPED_IN_STRING = re.compile(rb'\\([$`"\\]|\n)')
 _ESCAPED_IN_HEREDOC = re.compile(rb"\\([$`\\]|\n)")
@@ -84,14 +85,31 @@ def _shown(piece: Piece) -> str:
     if piece.kind == "text":
         return piece.text
     if piece.kind == "variable":
+        if _IN_FRONT.match(piece.operation):  # `${#NAMES[@]}`, `${!NAME}`
+            return f"${{{piece.operation[0]}{piece.text}{piece.operation[1:]}}}"
         return f"${{{piece.text}{piece.operation}}}" if piece.operation else f"${piece.text}"
     return f"$({piece.text})" if piece.kind == "substitution" else f"$(({piece.text}))"
 
 
-def read_word(node: Node, text: Text, shell: Shell) -> Word:
-    """Return the word that a node of the syntax tree is."""
-    pieces = tuple(_merged(_pieces(node, text, shell, is_quoted=False)))
-    return Word(pieces, text.span(node.start_byte, node.end_byte))
+def read_word(node: Node, text: Text, shell: Shell, whole: Node | None = None) -> Word:
+    """Return the word that a node of the syntax tree is, or that ends what `whole` is."""
+    nodes = [node, *_rest(whole or node)]
+    found = (p for part in nodes for p in _pieces(part, text, shell, is_quoted=False))
+    return Word(tuple(_merged(found)), text.span(node.start_byte, nodes[-1].end_byte))
+
+
+def is_rest(node: Node) -> bool:
+    """Tell whether a node goes on with the word before it: the grammar cuts "a`b`c" behind a."""
+    before = node.prev_sibling
+    is_close = before is not None and before.end_byte == node.start_byte
+    return is_close and node.is_named and (node.text or b"").startswith(b"`")
+
+
+def _rest(node: Node) -> Iterator[Node]:
+    following = node.next_sibling
+    if following is not None and is_rest(following):
+        yield following
+        yield from _rest(following)
 
 
 def _pieces(node: Node, text: Text, shell: Shell, *, is_quoted: bool) -> Iterator[Piece]:
@@ -222,6 +240,11 @@ def _variable(node: Node, text: Text, shell: Shell, *, is_quoted: bool) -> Piece
     return Piece("variable", name, span, is_quoted, shell, operation, node, text)
 
 
+def filled(said: str, text: Text) -> str:
+    """Return a piece of a text with `$NAME` for what an outer shell puts in."""
+    return _PLACEHOLDER.sub(lambda match: _shown_there(match, text), said)
+
+
 def _shown_there(match: re.Match[str], text: Text) -> str:
     piece = _put_in_there(match, text)
     return match[0] if piece is None else _shown(piece)
@@ -267,5 +290,4 @@ def joined(words: Sequence[Word]) -> str:
 
 def resolved_text(text: Text, start: int, end: int) -> str:
     """Return a part of a text as it would be shown, with what an outer shell puts in."""
-    said = text.data[start:end].decode(errors="replace")
-    return _PLACEHOLDER.sub(lambda match: _shown_there(match, text), said).strip()
+    return filled(text.data[start:end].decode(errors="replace"), text).strip()

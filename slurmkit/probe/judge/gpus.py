@@ -19,29 +19,17 @@ _BUSY = 0.1  # of a card's memory: more of it missing is an error
 def gpus(facts: Facts) -> Column:
     """Judge the cards of each node, alone and beside the others'."""
     column = Column("gpus")
-    wanted = facts.settings.gpus_per_node
     said = usable(facts, column, "gpus")
     cards = {}
     for node, found in said.items():
-        if "missing" in found:
-            what = f"no GPU can be asked: {found['missing']}"
-            fix = "see nvidia-smi there; in a container: nvidia-container-cli, --nv"
-            count = sum("missing" in other for other in said.values())
-            blame = (node,) if count < len(said) else ()
-            column.add(Finding("gpus-missing", node, what, fix, blame=blame), "none")
-            continue
-        cards[node] = found["gpus"]
-        if len(found["gpus"]) < wanted:
-            what = f"{counted(len(found['gpus']), 'GPU')}, the job wants {wanted}"
-            fix = "see nvidia-smi -L and dmesg there: a card may have fallen off the bus"
-            finding = Finding("gpus-missing", node, what, fix, blame=_if_others(facts, node))
-            column.add(finding, f"{len(found['gpus'])} of {wanted}")
-        for card in found["gpus"]:
-            for judge in (_memory_errors, _throttled, _busy, _fabric, _link):
-                for finding, text in judge(node, card):
-                    column.add(finding, text)
-        for finding, text in _xids(node, found):
-            column.add(finding, text)
+        if "maker" in found:
+            column.skip(node, f"{found['maker']}: not looked at")
+        elif "missing" in found:
+            column.add(_missing(facts, node, said), "none")
+        else:
+            cards[node] = found["gpus"]
+            for finding, text in _of_node(facts, node, found):
+                column.add(finding, text)
     _alike(column, cards)
     _products(facts, column)
     for node, mine in cards.items():
@@ -50,6 +38,41 @@ def gpus(facts: Facts) -> Column:
 
 
 Findings = List[Tuple[Finding, str]]
+
+
+def _of_node(facts: Facts, node: int, found: dict[str, Any]) -> Findings:
+    """Judge the cards of a node by themselves."""
+    wanted, count = facts.settings.gpus_per_node, found["count"]
+    judged: Findings = []
+    if count < wanted:
+        what = f"{counted(count, 'GPU')}, the job wants {wanted}"
+        fix = "see nvidia-smi -L and dmesg there: a card may have fallen off the bus"
+        finding = Finding("gpus-missing", node, what, fix, blame=_if_others(facts, node))
+        judged.append((finding, f"{count} of {wanted}"))
+    computes = any(
+        "flops" in rank
+        for trial in facts.trials[:1]
+        for rank in trial.said.get(node, {}).get("ranks", ())
+    )
+    for card in found["gpus"]:
+        for judge in (_memory_errors, _throttled, _busy, _link):
+            judged += judge(node, card)
+        judged += _fabric(node, card, computes=computes)
+    return [*judged, *_xids(node, found, whole=count >= wanted)]
+
+
+def _missing(facts: Facts, node: int, said: dict[int, Any]) -> Finding:
+    """Tell a node without GPUs from one where nothing can be asked about them."""
+    found = said[node]
+    what = f"no GPU can be asked: {found['missing']}"
+    fix = "see nvidia-smi there; in a container: nvidia-container-cli, --nv"
+    if found.get("devices", 0) >= facts.settings.gpus_per_node:
+        what = f"the GPUs are not looked at: {found['missing']}"
+        fix = "in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility brings it"
+        return Finding("gpus-missing", node, what, fix, "", "warning")
+    count = sum("missing" in other for other in said.values())
+    blame = (node,) if count < len(said) else ()
+    return Finding("gpus-missing", node, what, fix, blame=blame)
 
 
 def _if_others(facts: Facts, node: int) -> tuple[int, ...]:
@@ -98,6 +121,8 @@ def _busy(node: int, card: dict[str, Any]) -> Findings:
     if not card["processes"] and used <= _IDLE:
         return []
     grave = used > max(_BUSY * (card["memory"] or 0.0), _IDLE)
+    if card["coherent"] and not card["processes"]:
+        grave = False  # the system itself may keep files in memory that it shares with the card
     names = several(f"{one['name']} (process {one['pid']})" for one in card["processes"])
     what = f"{_which(card)} is in use: {used:.0f} of {card['memory'] or 0:.0f} MiB are taken"
     fix = "another job's, or left over: tell the site, or leave the node out"
@@ -106,12 +131,14 @@ def _busy(node: int, card: dict[str, Any]) -> Findings:
     return [(Finding("gpu-busy", node, what, fix, evidence, severity, (node,)), "in use")]
 
 
-def _fabric(node: int, card: dict[str, Any]) -> Findings:
-    if card["fabric"] in ("", "N/A", "Completed"):
+def _fabric(node: int, card: dict[str, Any], *, computes: bool) -> Findings:
+    if not card["fabric"]:
         return []
-    what = f"{_which(card)}: NVLink fabric is {card['fabric']}; CUDA would fail with error 802"
+    what = f"{_which(card)}: its place in the NVLink fabric is {card['fabric']}"
+    what += "" if computes else "; CUDA would fail with error 802"
     fix = "the site has to start nvidia-fabricmanager there"
-    return [(Finding("gpu-fabric", node, what, fix, "nvidia-smi -q", blame=(node,)), "fabric")]
+    severity = "warning" if computes else "error"
+    return [(Finding("gpu-fabric", node, what, fix, "nvidia-smi -q", severity, (node,)), "fabric")]
 
 
 def _link(node: int, card: dict[str, Any]) -> Findings:
@@ -123,12 +150,16 @@ def _link(node: int, card: dict[str, Any]) -> Findings:
     return [(Finding("gpu-link", node, what, fix, "", "warning", (node,)), "PCIe")]
 
 
-def _xids(node: int, found: dict[str, Any]) -> Findings:
-    """Judge the driver's errors; those that programs cause themselves are not in the table."""
+def _xids(node: int, found: dict[str, Any], *, whole: bool) -> Findings:
+    """Judge the driver's errors; those that programs cause themselves are not in the table.
+
+    Where the job has all of its cards, an error of another card is none of its own.
+    """
     known = _known_xids()
+    own = {_place(card["pci"]) for card in found["gpus"]}
     judged: Findings = []
     for xid in {(one["xid"], one["pci"]): one for one in found["xids"]}.values():
-        if xid["xid"] not in known:
+        if xid["xid"] not in known or (whole and _place(xid["pci"]) not in own):
             continue
         severity, meaning = known[xid["xid"]]
         hours = xid["age"] / 3600
@@ -138,6 +169,11 @@ def _xids(node: int, found: dict[str, Any]) -> Findings:
         finding = Finding("gpu-xid", node, what, fix, xid["text"], severity, (node,))
         judged.append((finding, f"Xid {xid['xid']}"))
     return judged
+
+
+def _place(pci: str) -> tuple[int, ...]:
+    """Return domain, bus and device, which the kernel's log and nvidia-smi write differently."""
+    return tuple(int(part or "0", 16) for part in f"0:{pci}".partition(".")[0].split(":")[-3:])
 
 
 def _known_xids() -> dict[int, tuple[str, str]]:

@@ -45,8 +45,8 @@ def interface(facts: Facts) -> Column:
                 Finding("interface-missing", node, what, fix, evidence, blame=blame), "missing"
             )
         elif found.get("wanted") and (found.get("state") == "down" or not found.get("address")):
-            how = "is down" if found.get("state") == "down" else "has no IPv4 address"
-            fix = f"ip link, ip -4 address show {found['name']}"
+            how = "is down" if found.get("state") == "down" else "has no address"
+            fix = f"ip link, ip address show {found['name']}"
             finding = Finding("interface-down", node, f"{found['name']} {how}", fix, blame=(node,))
             column.add(finding, "down")
     _slower(column, said)
@@ -135,6 +135,8 @@ def links(facts: Facts) -> Column:
         _bad_links(facts, column, ("link-slow", "slow", "error"), sure, fix)
         _bad_links(facts, column, ("link-slow", "slow", "warning"), rest, fix)
     fix = "open all TCP ports between the nodes: NCCL and gloo take any (nft, iptables, ufw)"
+    if blocked and all(how.startswith("name not resolved") for how in blocked.values()):
+        fix = "have the nodes' names in DNS or /etc/hosts of every node"
     why = {link: explained(how) for link, how in blocked.items()}
     _bad_links(facts, column, ("link-blocked", "blocked", "error"), why, fix)
     for node in facts.heard:

@@ -17,15 +17,8 @@ _SLOW = 0.4  # of what other pairs of nodes do
 def ranks(facts: Facts) -> Column:
     """Judge the all-reduce of all ranks, and those of parts."""
     column = Column("ranks")
-    torch = facts.of("torch")
-    for node, said in torch.items():
-        if "ready" not in said:
-            why = said.get("error", f"it is not imported in {said.get('timeout', 0):.3g} s")
-            fix = "the job's environment must have torch on every node"
-            somewhere = any("ready" in other for other in torch.values())
-            blame = (node,) if somewhere else ()
-            finding = Finding("ranks-fail", node, "torch cannot be used", fix, why, blame=blame)
-            column.add(finding, "no torch")
+    for finding in _without_torch(facts):
+        column.add(finding, "no torch")
     if not facts.trials:
         for node in facts.heard:
             column.skip(node, "not tried")
@@ -36,10 +29,29 @@ def ranks(facts: Facts) -> Column:
     else:
         _slow(facts, column, parts)
         for node, said in whole.said.items():
-            column.fine(node, per_second(_rate(said, len(whole.nodes), facts)))
+            rate = _rate(said, len(whole.nodes), facts)
+            column.fine(node, per_second(rate) if rate else "ok")
     for node in facts.heard:
         column.skip(node)
     return column
+
+
+def _without_torch(facts: Facts) -> list[Finding]:
+    """Find nodes where torch is not to be imported; a job may be one that wants none."""
+    torch = facts.of("torch")
+    lacking = {node: said for node, said in torch.items() if "ready" not in said}
+    found = []
+    for node, said in lacking.items():
+        why = str(said.get("error", f"it is not imported in {said.get('timeout', 0):.3g} s"))
+        absent = len(lacking) == len(torch) and "No module named 'torch'" in why
+        what, severity = "torch cannot be used", "error"
+        fix = "the job's environment must have torch on every node"
+        if absent and not facts.settings.torch:
+            what, severity = "no all-reduce is tried: torch is not installed", "warning"
+            fix = "leave ranks out of the checks, or install torch where the program wants it"
+        blame = (node,) if len(lacking) < len(torch) else ()
+        found.append(Finding("ranks-fail", node, what, fix, why, severity, blame))
+    return found
 
 
 def trouble(said: dict[str, Any]) -> str:

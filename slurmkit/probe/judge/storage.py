@@ -28,13 +28,15 @@ def storage(facts: Facts) -> Column:
         _speed(column, path, said)
         for node, found in said.items():
             speed = f", {size(found['speed'])}/s" if "speed" in found else ""
-            column.fine(node, f"{size(found['free'])} free{speed}")
+            column.fine(node, f"{size(found.get('free', 0))} free{speed}")
     _scratch(facts, column)
     return column
 
 
 def _room(facts: Facts, column: Column, node: int, path: str, found: dict[str, Any]) -> None:
-    left = f"{size(found['free'])} free on {found['directory']} ({found['type'] or 'unknown'})"
+    left = ""
+    if "free" in found:
+        left = f"{size(found['free'])} free on {found['directory']} ({found['type'] or 'unknown'})"
     blame = (node,) if len(facts.of("temporary")) > 1 and not _everywhere(facts, path) else ()
     if found.get("errno") in _FULL:
         full = found["free"] < (64 << 20)
@@ -75,8 +77,13 @@ def _seen(facts: Facts, column: Column, at: int, path: str) -> None:
         n in unseen[o] for o in unseen if o != n and o in wrote)]  # fmt: skip
     if len(alone) == len(unseen) or not alone:
         what = f"{path} is not one directory on all nodes"
-        pairs = several(f"{facts.name(n)} does not see {several(map(facts.name, sorted(o)))}"
-                        for n, o in sorted(missed.items()))  # fmt: skip
+        kinds = {
+            n: found.get("type") or "unknown" for n, found in facts.of(f"storage {at}").items()
+        }
+        pairs = several(
+            f"{facts.name(n)} ({kinds[n]}) does not see {several(map(facts.name, sorted(others)))}"
+            for n, others in sorted(missed.items())
+        )
         for count, node in enumerate(sorted(missed)):
             column.add(Finding("not-shared", node, what, fix, pairs), "not shared", kept=count == 0)
         return

@@ -9,11 +9,13 @@ import ast
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
+
+from . import imports as imports_of
 
 _MOVES = {
     "sys.path",
@@ -24,33 +26,14 @@ _MOVES = {
     "os.chdir",
 }
 """By which a program changes where its imports are found."""
-_IMPORTER = """
-import importlib, json, os, sys
-directory, imports, late = json.loads(sys.argv[1])
-sys.path[0] = directory
-for at, (module, names) in enumerate(imports):
-    try:
-        found = importlib.import_module(module)
-        for name in names:
-            if not hasattr(found, name):
-                importlib.import_module(module + "." + name)
-    except BaseException as error:
-        if at >= late and isinstance(error, ImportError):
-            continue
-        why = f"import {module}: {type(error).__name__}: {str(error)[:500]}"
-        classes = [kind.__name__ for kind in type(error).__mro__]
-        known = {key: getattr(error, key, None) for key in ("filename", "lineno", "name")}
-        print("@failed " + json.dumps([why, module, classes, known], default=str), flush=True)
-        os._exit(1)
-print("@fine", flush=True)
-os._exit(0)
-"""
+_SHOWN = 400  # characters of a reason
 
 
 def look(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return `fine`, or what is `missing`, of which `kind`, and about what.
 
-    The kinds: a `program` or `path` of a command, a `file`, a `module`, `syntax`, and `other`.
+    The kinds: a `program` or `path` of a command, a `file`, a `module`, `syntax`, what `exits`, and
+    `other`.
     """
     command = entry.get("command")
     if command:
@@ -74,13 +57,15 @@ def look(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
         return missing(f"{source} is no {python}: {error}", "syntax", source, line)
     except OSError as error:
         return missing(f"{source}: {error.strerror}", "file")
-    wanted = list(imports(tree, package))
-    return run(directory, wanted, sum(line < moved(tree) for line, *_ in wanted), seconds)
+    wanted = [*([(0, package, [])] if package else []), *imports(tree, package)]
+    late = sum(line < moved(tree) for line, *_ in wanted)
+    modules = [(module, names) for _, module, names in wanted]
+    return told(imports_of.try_all(str(source), directory, modules, late, seconds))
 
 
 def missing(why: str, kind: str, *about: Any) -> dict[str, Any]:
     """Return what a program lacks."""
-    return {"missing": why, "kind": kind, "about": [str(one) for one in about]}
+    return {"missing": why[:_SHOWN], "kind": kind, "about": [str(one) for one in about]}
 
 
 def kind_of(module: str, classes: list[str], known: dict[str, Any]) -> list[Any]:
@@ -95,6 +80,8 @@ def kind_of(module: str, classes: list[str], known: dict[str, Any]) -> list[Any]
         return ["syntax", known.get("filename") or module, known.get("lineno") or 1]
     if "ModuleNotFoundError" in classes:
         return ["module", known.get("name") or module]
+    if "SystemExit" in classes:
+        return ["exits", module]
     return ["other", module]
 
 
@@ -109,15 +96,29 @@ def find(entry: dict[str, Any]) -> tuple[Path, str, str]:
     if os.getcwd() not in sys.path:  # noqa: PTH109  where `python -m` looks first
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
+        spec = located(name)
+        if spec.submodule_search_locations is not None:
             name = f"{name}.__main__"
+            spec = located(name)
     except Exception as error:
         raise ImportError(f"{name}: {type(error).__name__}: {error}") from error
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+    if not spec.origin or not spec.origin.endswith(".py"):
         raise ImportError(f"no module {name}")
     return Path(spec.origin), os.getcwd(), name.rpartition(".")[0]  # noqa: PTH109
+
+
+def located(name: str) -> ModuleSpec:
+    """Find a module without importing the packages that it is in: they may do anything."""
+    above, *parts = name.split(".")
+    spec = importlib.util.find_spec(above)
+    for part in parts:
+        if spec is None:
+            break
+        above += f".{part}"
+        spec = PathFinder.find_spec(above, spec.submodule_search_locations or [])
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {above!r}", name=above)
+    return spec
 
 
 def imports(tree: ast.Module, package: str) -> Iterator[tuple[int, str, list[str]]]:
@@ -159,32 +160,11 @@ def absolute(node: ast.ImportFrom, package: str) -> str | None:
     return ".".join([*above, *([node.module] if node.module else [])]) or None
 
 
-def run(
-    directory: str, wanted: list[tuple[int, str, list[str]]], late: int, seconds: float
-) -> dict[str, Any]:
-    """Import them in a process of its own; from a certain one on they may not be found."""
-    import json
-
-    modules = [(module, names) for _, module, names in wanted]
-    words = [sys.executable, "-c", _IMPORTER, json.dumps([directory, modules, late])]
-    try:
-        ran = subprocess.run(
-            words,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        return {"slow": seconds}
-    said = ran.stdout.decode(errors="replace").splitlines()
-    for line in said:
-        if line.startswith("@failed "):
-            why, *what = json.loads(line[len("@failed ") :])
-            return missing(why, *kind_of(*what))
-    if "@fine" in said:
-        return {"fine": f"{len(wanted)} imports"}
-    errors = ran.stderr.decode(errors="replace").strip().splitlines()
-    how = f"signal {-ran.returncode}" if ran.returncode < 0 else f"exit code {ran.returncode}"
-    why = "; ".join(["its imports end Python", how, *errors[-1:]])
-    return missing(why, "other", "one of them")
+def told(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the trial of all imports comes to."""
+    if "failed" in found:
+        why, *what = found["failed"]
+        return missing(why, *kind_of(*what))
+    if "ended" in found:
+        return missing(f"import {found['at']} ends Python; {found['ended']}", "other", found["at"])
+    return found

@@ -17,6 +17,7 @@ from ..timed import each
 
 _SIOCGIFADDR = 0x8915  # linux/sockios.h
 _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+_GLOBAL = "00"  # the scope, in /proc/net/if_inet6
 _NET = Path("/sys/class/net")
 
 
@@ -48,9 +49,7 @@ def addresses() -> list[str]:
     found = {str(address_of(name) or "") for name in interfaces()}
     with contextlib.suppress(OSError):  # names every address, where the other names one
         found |= set(_LOCAL.findall(Path("/proc/net/fib_trie").read_text()))
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/net/if_inet6").read_text().splitlines():
-            found.add(str(ipaddress.IPv6Address(int(line.split()[0], 16))))
+    found |= {text for _, text, _ in addresses_6()}
     return sorted(found - {""})
 
 
@@ -63,15 +62,25 @@ def interfaces() -> list[str]:
 
 
 def address_of(interface: str) -> str | None:
-    """Return the first IPv4 address of an interface; None where it has none."""
+    """Return an interface's first IPv4 address, else one of IPv6 that others reach, or None."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asking:
         try:
             words = fcntl.ioctl(
                 asking.fileno(), _SIOCGIFADDR, struct.pack("256s", interface[:15].encode())
             )
         except OSError:
-            return None
+            return next((text for name, text, scope in addresses_6()
+                         if (name, scope) == (interface, _GLOBAL)), None)  # fmt: skip
     return socket.inet_ntoa(words[20:24])
+
+
+def addresses_6() -> list[tuple[str, str, str]]:
+    """Return this node's IPv6 addresses, each with its interface and scope."""
+    try:
+        lines = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
+    except OSError:
+        return []
+    return [(line[5], str(ipaddress.IPv6Address(int(line[0], 16))), line[3]) for line in lines]
 
 
 def matching(wanted: str, there: Sequence[str]) -> list[str]:

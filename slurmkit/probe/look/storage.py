@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..timed import reason
 from .place import Place
 
 _BLOCK = 1 << 20
@@ -19,7 +20,10 @@ _PATIENCE = 6.0  # seconds for another node's file to show: NFS keeps what it kn
 
 def look(place: Place, path: str, token: str, nodes: int = 1) -> dict[str, Any]:
     """Write to a directory, as so many nodes do just now, and return how that went."""
-    directory, missing = existing(path)
+    try:
+        directory, missing = existing(path)
+    except OSError as error:
+        return {"directory": path, "error": reason(error), "errno": error.errno}
     facts: dict[str, Any] = {"directory": str(directory), "missing": missing}
     room = os.statvfs(directory)
     facts["free"] = room.f_bavail * room.f_frsize
@@ -41,6 +45,8 @@ def existing(path: str) -> Any:
     for directory in (wanted, *wanted.parents):
         if directory.is_dir():
             return directory, directory != wanted
+        if os.path.lexists(directory):
+            raise NotADirectoryError(20, f"{directory} is no directory")
     return Path("/"), True
 
 

@@ -20,6 +20,11 @@ LAUNCH = b"srun torchrun --nnodes=2 train.py\n"
         (b"import os\nprint('x')\n", "bash cannot read the script"),
         (b"# a job\nname: a\nresources:\n  nodes: 2\n", "YAML, no sbatch script"),
         (b"\x7fELF\0\0", "a binary file"),
+        (b'{"name": "a"}\n', "JSON, no sbatch script"),
+        (b"", "job: has no command"),
+        (b"#!/bin/bash\n#SBATCH -N 2\n", "job: has no command"),
+        (b"#!/bin/bash\necho a\nsbatch --array=1-3 b.sh\n", "job:3: submits jobs, and starts no"),
+        (b"#!/bin/bash\nsource activate base\n", "starts no program that can be told"),
     ],
 )
 def test_refused(script: bytes, told: str) -> None:
@@ -36,6 +41,7 @@ def test_refused(script: bytes, told: str) -> None:
         b"#!/bin/bash\nls !(a|b)\n" + LAUNCH,
         b"#!/bin/bash\n" + LAUNCH + b"cat <<EOF\nx\nEOF \n",
         b": note\n" + LAUNCH,
+        b"{\n" + LAUNCH + b"}\n",
     ],
 )
 def test_not_refused(script: bytes) -> None:

@@ -66,3 +66,62 @@ def test_exported_functions() -> None:
     assert "slurmkit starts the program" in why(found, "dropped", "export -f go")
     kept = imported(f"help() {{ date; }}\nexport -f help\n{LAUNCH}").text
     assert yaml.safe_load(kept)["environment"]["setup"] == ["help() { date; }", "export -f help"]
+
+
+def test_directives_of_another_scheduler() -> None:
+    found = imported("#PBS -l nodes=2\n# PBS is told of\n" + LAUNCH)
+    assert "under `resources`" in why(found, "changed", "#PBS -l nodes=2")
+    assert len([note for note in found.notes if "PBS" in note.what]) == 1
+
+
+@pytest.mark.parametrize(
+    ("loop", "kind", "told"),
+    [
+        ("while read -r line; do\n{}done < runs.txt\n", "changed", "a loop around the launch"),
+        ("for i in {{a,b}}; do\n{}done\n", "changed", "a loop around the launch"),
+        ("for n in $NODES; do\n{}done\n", "moved", "a loop over the nodes"),
+    ],
+)
+def test_loops_around_the_launch(loop: str, kind: str, told: str) -> None:
+    found = imported(loop.format(LAUNCH))
+    assert told in why(found, kind, loop.partition("\n")[0].format())
+
+
+def test_a_loop_that_setup_reads_is_a_sweep() -> None:
+    body = "IFS=, read -r A B <<< $pair\necho $pair\n" + LAUNCH
+    found = imported(f"pairs=(1,2 3,4)\nfor pair in ${{pairs[@]}}; do\n{body}done\n")
+    assert yaml.safe_load(found.text)["sweep"] == {"environment.variables.pair": ["1,2", "3,4"]}
+    said = imported(f"for i in 1 2; do\necho $i\n{LAUNCH}done\n")
+    assert "sweep" not in yaml.safe_load(said.text)
+
+
+def test_an_array_of_sbatchs_command_line() -> None:
+    found = imported("source p/$SLURM_ARRAY_TASK_ID.env\n" + LAUNCH)
+    assert "the script has no --array" in why(found, "changed", "SLURM_ARRAY_TASK_ID")
+    assert "source p/$ARRAY_TASK_ID.env" in yaml.safe_load(found.text)["environment"]["setup"]
+
+
+def test_programs_in_the_background() -> None:
+    found = imported("python a.py &\npython b.py &\nwait\n")
+    assert "runs beside the job's own program" in why(found, "changed", "python a.py")
+
+
+def test_branches_in_shells_of_their_own() -> None:
+    text = f'if [ $N -gt 1 ]; then\nsrun bash -c "{LAUNCH}"\nelse\ntorchrun a.py\nfi\n'
+    assert "another branch" in why(imported(text), "changed", "torchrun a.py")
+
+
+def test_what_the_submitting_script_puts_in() -> None:
+    inner = "#!/bin/bash\n#SBATCH -J run_$name -N 2\nmkdir -p $name\n" + LAUNCH
+    found = imported(f"for name in $(ls); do\nsbatch <<EOF\n{inner}EOF\ndone\n")
+    assert "write its value" in why(found, "changed", "--job-name=run_$name")
+    data = yaml.safe_load(found.text)
+    assert (data["name"], data["environment"]["setup"]) == ("job", ["mkdir -p $name"])
+
+
+def test_a_site_s_other_network_in_the_rendezvous() -> None:
+    meet = "--rdzv-endpoint=$(scontrol show hostnames $SLURM_NODELIST | head -n1)"
+    assert yaml.safe_load(imported(f"srun torchrun {meet}i:29500 t.py\n").text)["site"] == {
+        "host_suffix": "i"
+    }
+    assert "site" not in yaml.safe_load(imported(f"srun torchrun {meet}:29500 t.py\n").text)

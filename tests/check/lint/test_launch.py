@@ -51,6 +51,8 @@ def test_fixes_mend_and_parse(code: str) -> None:
         ("SK414", "#SBATCH --array=1-2 -o a-%A.out", "-o a-%A_%a.out"),
         ("SK417", "#!/usr/bin/env sh\nsource x", "#!/usr/bin/env bash\nsource x"),
         ("SK419", "#SBATCH -N1\npython a.py", "export PYTHONUNBUFFERED=1\npython a.py"),
+        ("SK419", "#SBATCH -N1\n# run\n# it\npython a.py", "UNBUFFERED=1\n# run\n# it\npython"),
+        ("SK419", "#SBATCH -N1\n##SBATCH -n2\npython a.py", "n2\nexport PYTHONUNBUFFERED=1\npy"),
         ("SK420", "#SBATCH -N1\nclear\nls", "#SBATCH -N1\nls"),
         ("SK420", "#SBATCH -N1\nclear; ls", "#SBATCH -N1\nls"),
         ("SK422", "a \u2013\u2013l\u00a01 \u2013n 2 \u2014x=\u201cy\u201d", 'a --l 1 -n 2 -x="y"'),
@@ -69,6 +71,12 @@ def test_a_directory_is_made_by_newer_versions() -> None:
     assert [f.severity for f in found("SK413", script)] == ["info"]
     assert [f.severity for f in found("SK413", script, (22, 5))] == ["warning"]
     assert found("SK413", script, (23, 2)) == []
+
+
+def test_errexit_is_told_by_a_command_whose_failure_matters() -> None:
+    first, second = "#SBATCH -N1\necho start\nln -s a b\nsrun ./a", "#SBATCH -N1\ndate\nsrun ./a"
+    assert ["`ln`" in f.what for f in found("SK401", first)] == [True]
+    assert ["a command" in f.what for f in found("SK401", second)] == [True]
 
 
 def test_a_module_may_define_conda() -> None:

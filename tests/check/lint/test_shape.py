@@ -89,6 +89,20 @@ def test_rules_of_some_versions(
     assert len(found(script, code, version)) == count
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"#SBATCH --gres=gpu:4\n", b""),
+        (b"#SBATCH --gres=gpu:4 # four\n", b"# four\n"),
+        (b"#SBATCH --gres=gpu:4   -c 8 # four\n", b"#SBATCH -c 8 # four\n"),
+    ],
+)
+def test_a_dropped_option_leaves_no_empty_directive(before: bytes, after: bytes) -> None:
+    head, tail = b"#!/bin/bash\n", b"#SBATCH -N 2 --gpus-per-node=4\nsrun python a.py\n"
+    fixed = fix(head + before + tail, lambda text: found(text, "SK209")).data
+    assert fixed == head + after + tail
+
+
 def test_rank_is_read_on_the_node_after_the_fix(tmp_path: Path) -> None:
     """The line that `--fix` writes, run by a bash that plays srun."""
     script = (

@@ -56,6 +56,19 @@ def test_the_body_of_a_heredoc_is_what_stands_there() -> None:
     assert script.batch.text.data.startswith(b"\n  #!/bin/bash\n")
 
 
+def test_what_stands_behind_an_expansion_is_read_as_a_heredoc() -> None:
+    (script,) = inner('sbatch <<EOT\n#!/bin/bash\n# $A\necho "a\\nb" \\$HOME \\\n$1 $@ c\nEOT\n')
+    data = script.batch.text.data
+    assert b'echo "a\\nb" $HOME ' in data
+    assert [piece.text for piece in script.batch.text.placeholders] == ["A", "1", "@"]
+
+
+def test_places_behind_a_continued_line() -> None:
+    text = "read -r -d '' C <<EOT\ncd $A \\\n&& srun \\\n b\nEOT\nbash -c \"$C\"\n"
+    (found,) = (c for c in read(text.encode()).commands if c.name == "srun")
+    assert text[slice(*found.span)] == "srun \\\n b"
+
+
 @pytest.mark.parametrize("text", ["sbatch job.sh\n", "sbatch < job.sh\n", "cat a | sbatch\n"])
 def test_what_is_not_here_is_not_read(text: str) -> None:
     assert inner(text) == []

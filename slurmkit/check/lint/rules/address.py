@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from slurmkit.check.finding import Severity
 from slurmkit.check.lint.edits import FIRST_NODE, PORT, instead, instead_in_option, is_top, said
 from slurmkit.check.lint.job import Job
-from slurmkit.check.lint.master import Given, addresses, host_of, runs_on_many
+from slurmkit.check.lint.master import Given, addresses, host_of, origin, runs_on_many
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.lint.shape import (
     address_option,
@@ -33,6 +33,8 @@ _OWN_NAME = re.compile(
 _OWN_ADDRESS = re.compile(r"\bhostname\s+(?:-[iI]\b|--ip-address|--all-ip-addresses|-\w*[iI]\b)")
 _ABOUT_MASTER = re.compile(r"MASTER|HEAD|ADDR|RDZV|ENDPOINT|MAIN|HOST|(?:^|_)IPS?(?:_|$)", re.I)
 
+_OWN = re.compile(r"_?(?:MY|OWN|SELF|THIS|LOCAL|CURRENT)_", re.I)
+
 
 @rule("SK303")
 def local_master(job: Job) -> Iterator[Found]:
@@ -41,8 +43,8 @@ def local_master(job: Job) -> Iterator[Found]:
         host = host_of(given)
         if host is None or not _LOCAL.fullmatch(host[0]) or not runs_on_many(job, given):
             continue
-        place = _place(given)
-        what = f"{given.label}: {host[0]} is each of the {job.nodes} nodes itself"
+        label, place = origin(job, given, given.pieces())
+        what = f"{label}: {host[0]} is each of the {job.nodes} nodes itself"
         severity: Severity = "warning" if host[1] else "error"
         edits = () if host[1] else _first_node(job, given, host[0])
         yield job.found("SK303", place, what, severity=severity, edits=edits)
@@ -134,8 +136,9 @@ def fixed_master(job: Job) -> Iterator[Found]:
             continue
         if host[0] in nodes or host[0].isdigit():
             continue
-        what = f"{given.label}={host[0]} is right only when Slurm happens to give the job that node"
-        yield job.found("SK309", _place(given), what, edits=_first_node(job, given, host[0]))
+        label, place = origin(job, given, given.pieces())
+        what = f"{label}={host[0]} is right only when Slurm happens to give the job that node"
+        yield job.found("SK309", place, what, edits=_first_node(job, given, host[0]))
 
 
 @rule("SK310")
@@ -144,7 +147,7 @@ def address_by_hostname(job: Job) -> Iterator[Found]:
     what = "hostname may print 127.0.1.1, an IPv6 address, or several addresses"
     for shell in job.script.shells:
         for name, values in shell.assignments.items():
-            if not _ABOUT_MASTER.search(name):
+            if not _ABOUT_MASTER.search(name) or _OWN.match(name):
                 continue
             for value in values:
                 pieces = value.value.pieces if value.value is not None else ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Edit, Found, rule
-from slurmkit.check.lint.work import Work, is_job, statement, works
+from slurmkit.check.lint.work import Work, is_job, is_utility, statement, works
 from slurmkit.check.script.launches import Launch
 from slurmkit.check.script.shell import Command, Loop
 from slurmkit.check.script.source import Span
@@ -54,7 +54,7 @@ def _lasting(job: Job, found: tuple[Work, ...]) -> tuple[float, list[Command]]:
         if _lasts(command):
             # in a handler or a function that is called from elsewhere, nobody knows when
             until = max(until, command.order if command.shell is batch else float("inf"))
-        elif command.shell is batch and command.name.startswith(("./", "bash", "sh", "python")):
+        elif command.shell is batch and _is_program(command):
             until = max(until, command.order)
     polling = [c for c in batch.commands if any(loop.kind == "while" for loop in c.context.loops)]
     return until, polling[-50:]
@@ -65,6 +65,14 @@ def _lasts(command: Command) -> bool:
     if command.name in ("wait", "fg") or (command.name == "tail" and "-f" in command.source):
         return True
     return command.name == "sleep" and bool(re.search(r"infinity|\d[dh]|\d{4}|\$", command.source))
+
+
+def _is_program(command: Command) -> bool:
+    """Tell whether a command in the foreground may be what the others are started for."""
+    context, functions = command.context, command.shell.functions
+    if context.in_background or context.in_substitution or command.name in functions:
+        return False
+    return bool(command.words) and not is_utility(command)
 
 
 def _wait_behind(job: Job, command: Command) -> tuple[Edit, ...]:

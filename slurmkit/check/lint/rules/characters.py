@@ -45,16 +45,26 @@ def placeholder(job: Job) -> Iterator[Found]:
     """`<your-token>`, `YOUR_ACCOUNT`, `/path/to`."""
     lines: set[int] = set()
     source = job.script.source
+    own = {name for shell in job.script.shells for name in shell.functions}
     for span, text in sorted({*_in_directives(job), *_in_code(job), *_unquoted(job)}):
         line = source.place(span.start)[0]
         patterns = _PLACEHOLDERS if _HINT.search(text) else ()
         if text.startswith(_DIRECTIVE):
             patterns = (*patterns, _IN_DIRECTIVE)
         match = next((m for p in patterns if (m := p.search(text))), None)
-        if match is None or line in lines or _is_filled_in_later(match, text):
+        if match is None or line in lines or match[0] in own or _is_filled_in_later(match, text):
             continue
         lines.add(line)
-        yield job.found("SK421", span, f"`{match[0].strip(' =:/')}` stands for something else")
+        yield job.found("SK421", span, f"`{_shown(match, text)}` stands for something else")
+
+
+def _shown(match: re.Match[str], text: str) -> str:
+    """Return the whole word that a placeholder is a part of, such as `/path/to/your/data`."""
+    before = re.search(r"[^\s=]*\Z", text[: match.start()])
+    after = re.match(r"\S*", text[match.end() :])
+    whole = (before[0] if before else "") + match[0] + (after[0] if after else "")
+    is_plain = "\0" not in whole and len(whole) < 60
+    return (whole if is_plain else match[0]).strip(" =:")
 
 
 def _is_filled_in_later(match: re.Match[str], text: str) -> bool:

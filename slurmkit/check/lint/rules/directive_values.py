@@ -10,6 +10,7 @@ from slurmkit.check.lint.distance import distance
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Found, rule
 from slurmkit.check.lint.rules.directive_words import each, long_dash, said
+from slurmkit.check.lint.values import MEMORY, right_value
 from slurmkit.check.script.directives import Piece
 from slurmkit.check.script.options import Given
 from slurmkit.check.script.source import Span
@@ -28,8 +29,6 @@ _MEANT = {
     "stderr": "error", "mem_bind": "mem-bind", "cores-per-node": "cpus-per-task",
 }  # fmt: skip
 """Names that sbatch had once, or that other batch systems have."""
-_COUNTS = ("ntasks", "cpus-per-task", "ntasks-per-node", "cpus-per-gpu", "ntasks-per-gpu")
-_MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 _OF_OPTION = (
     'sbatch ends with "unrecognized option" at an option that it does not know. Some options are '
     "srun's only, some are of other versions of Slurm, and dashes are not underscores."
@@ -51,6 +50,13 @@ def _known(option: Given[Piece]) -> str | None:
     return None if is_odd else value
 
 
+def _is_parted(job: Job, option: Given[Piece]) -> bool:
+    """Tell whether a blank parts an option from its value: `--nodes= 2` is SK107's."""
+    data, end = job.script.source.data, option.origins[-1].span.end
+    behind = data[end : max(end, data.find(b"\n", end))].lstrip()
+    return not option.value and bool(behind) and not behind.startswith((b"-", b"#"))
+
+
 @rule("SK108")
 def misleading_time(job: Job) -> Iterator[Found]:
     """`--time=24:00`, `--time=48`, `--time=2h`."""
@@ -59,14 +65,14 @@ def misleading_time(job: Job) -> Iterator[Found]:
         if option is None or not option.origins[0].is_directive:
             continue
         value = _known(option)
-        if not value:
+        if value is None or _is_parted(job, option):
             continue
         try:
             parse_time(value)
         except GrammarError as error:
             if value.endswith("-") and value[:-1].isdigit():
                 continue  # odd, and a number of days all the same
-            what = f"{value} is no time limit: sbatch refuses the script"
+            what = f"{value or 'an empty value'} is no time limit: sbatch refuses the script"
             fix = f"{error.fix[0].upper()}{error.fix[1:]}."
             yield job.found("SK108", _span(option), what, fix, severity="error")
             continue
@@ -160,27 +166,13 @@ def _bad_value(job: Job, option: Given[Piece]) -> Iterator[Found]:
     if option.name == "mail-type":
         yield from _mail(job, option, value)
         return
-    fix = ""
-    if option.name in _COUNTS:
-        if re.fullmatch(r"\+?\d+", value):
-            return
-        fix = "Write a whole number."
-    elif option.name == "nodes":
-        if re.fullmatch(r"\d+[kKmM]?(-\d+[kKmM]?)?(:\d+)?|[\d,:-]+", value):
-            return
-        fix = "Write a whole number, or a range such as 2-4."
-    elif option.name in _MEMORY:
-        try:
-            parse_memory(value)
-        except GrammarError as error:
-            fix = f"{error.fix[0].upper()}{error.fix[1:]}."
-        else:
-            return
-    else:
+    fix = right_value(option.name, value)
+    if fix is None:
         return
-    if not value and len(option.origins) == 1:
-        return  # `--nodes= 2` is SK107's
-    what = f"`{value}` is no value for {option.written}: sbatch refuses the script"
+    if _is_parted(job, option):
+        return
+    shown = f"`{value}`" if value else "an empty value"
+    what = f"{shown} is no value for {option.written}: sbatch refuses the script"
     yield replace(job.found("SK109", _span(option), what, fix), why=_OF_VALUE)
 
 
@@ -232,7 +224,7 @@ def _same(name: str, one: str | None, other: str | None) -> bool:
     try:
         if name in ("time", "time-min"):
             return parse_time(one) == parse_time(other)
-        if name in _MEMORY:
+        if name in MEMORY:
             return parse_memory(one) == parse_memory(other)
     except GrammarError:
         return False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.script.directives import Line, Piece
-from slurmkit.check.script.options import Given
+from slurmkit.check.script.options import Argument, Given, parse
 from slurmkit.check.script.source import Span
 from slurmkit.slurm.options import load_options
 
@@ -194,7 +194,7 @@ def _stray(job: Job, option: Given[Piece], line: Line) -> Iterator[Found]:
     if "\ue000" in word.text:
         return  # what an outer shell puts in may be options
     before = [w for w in line.words if w.span.end <= word.span.start]
-    if before and _is_told(before[-1].text):
+    if before and (_is_told(before[-1].text) or _is_of_plugin(before[-1].text)):
         return
     if word.text == "--" and _follows(line, word) is not None:
         return  # that word is told
@@ -225,6 +225,13 @@ def _stray(job: Job, option: Given[Piece], line: Line) -> Iterator[Found]:
 def _is_told(before: str) -> bool:
     """Tell whether a stray word follows from one that is told: `--nodes = 2`, `-time 1:00`."""
     return before.endswith("=") or before[:1] in _DASHES or _one_dash(before) is not None
+
+
+def _is_of_plugin(before: str) -> bool:
+    """Tell whether a word is an option that only a site knows, as in `--rsc p=4:t=8`."""
+    if not re.fullmatch(r"--[a-z][\w-]*", before):
+        return False
+    return parse("sbatch", [Argument(before, None)]).options[0].problem == "unknown"
 
 
 def _exact(job: Job, piece: Piece, right: str) -> list[Edit]:

@@ -225,7 +225,7 @@ def no_terminal(job: Job) -> Iterator[Found]:
             continue
         if any(r.descriptor == "2" or r.operator.startswith("&>") for r in command.redirects):
             continue
-        if command.name == "reset" and len(command.words) > 1:
+        if (command.name == "reset" and len(command.words) > 1) or _asks_first(command):
             continue
         yield job.found(
             "SK420",
@@ -233,6 +233,16 @@ def no_terminal(job: Job) -> Iterator[Found]:
             f"`{command.name}` needs a terminal, and a batch job has none",
             edits=_deleted(job, command),
         )
+
+
+def _asks_first(command: Command) -> bool:
+    """`[ -t 1 ] && clear`: only where there is a terminal."""
+    node = command.node.parent
+    while node is not None and node.type in ("list", "if_statement"):
+        if re.search(rb"-t [0-2]\b|\$\{?(?:TERM|PS1|-)\b", node.text or b""):
+            return True
+        node = node.parent
+    return False
 
 
 def _deleted(job: Job, command: Command) -> tuple[Edit, ...]:

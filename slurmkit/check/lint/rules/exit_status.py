@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 _PREPARING = ("cd", "module", "ml", "source", ".", "conda", "mamba", "micromamba", "spack", "mkdir")
 
 
+_HARMLESS = frozenset(
+    {"echo", "printf", "date", "hostname", "pwd", "whoami", "env",
+     "printenv", "sleep", "wait", "true", ":", "nvidia-smi", "ulimit", "unset", "uname", "lscpu"}
+)  # fmt: skip
+"""Commands whose failure, if ever, takes nothing from what follows."""
+
+
 @rule("SK401")
 def no_errexit(job: Job) -> Iterator[Found]:
     """No `set -e`."""
@@ -41,11 +48,12 @@ def no_errexit(job: Job) -> Iterator[Found]:
         and not c.context.in_substitution
         and c.name not in ("exit", "return", "set", "trap")
     ]
-    risky = next((c for c in before if c.name in _PREPARING), None) or next(iter(before), None)
+    telling = [c for c in before if c.name not in _HARMLESS]
+    risky = next((c for c in before if c.name in _PREPARING), next(iter(telling or before), None))
     if risky is None:
         return
-    name = risky.name or "this"
-    yield job.found("SK401", risky.span, f"where `{name}` fails, the script goes on all the same")
+    name = f"`{risky.name}`" if risky in telling and risky.name else "a command"
+    yield job.found("SK401", risky.span, f"where {name} fails, the script goes on all the same")
 
 
 @rule("SK402")

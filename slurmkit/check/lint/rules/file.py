@@ -1,4 +1,4 @@
-"""SK101, SK102: what sbatch looks at before it reads a script."""
+"""SK101, SK102, SK614: what sbatch looks at before it reads a script."""
 
 from __future__ import annotations
 
@@ -86,6 +86,32 @@ def dos_line_breaks(job: Job) -> Iterator[Found]:
     count = source.data.count(b"\r\n")
     many = "all" if count == source.data.count(b"\n") else str(count)
     what = f"{many} of its line breaks are those of DOS: sbatch refuses the script"
+    if many == "1":
+        what = "one of its line breaks is that of DOS: sbatch refuses the script"
     said = source.data.replace(b"\r\n", b"\n").decode(errors="surrogateescape")
     edits = [Edit(Span(0, len(source.data)), said)]
     yield job.found("SK102", Span(first, first + 1), what, edits=edits)
+
+
+@rule("SK614")
+def no_text(job: Job) -> Iterator[Found]:
+    """A NUL byte, or lines that end in carriage returns alone."""
+    data = job.script.source.data
+    if job.script.batch.text.origins is not None or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return
+    at = data.find(b"\0")
+    if at >= 0:
+        what = "a NUL byte: sbatch refuses the script"
+        is_text = len(re.findall(rb"[\0-\x08\x0e-\x1f]", data)) == data.count(b"\0")
+        yield job.found("SK614", Span(at, at + 1), what, edits=_rewritten(data, "") * is_text)
+    first = data.partition(b"\n")[0].find(b"\r")
+    if first >= 0 and data.startswith(b"#!") and data[first : first + 2] != b"\r\n":
+        what = "a carriage return in the first line: the kernel finds no interpreter of that name"
+        edits = _rewritten(data, "\n") if b"\n" not in data else ()
+        fix = "Save it with the line breaks of Unix."
+        yield job.found("SK614", Span(first, first + 1), what, fix, edits=edits)
+
+
+def _rewritten(data: bytes, line_break: str) -> tuple[Edit, ...]:
+    said = data.decode(errors="surrogateescape").replace("\0", "").replace("\r", line_break or "\r")
+    return (Edit(Span(0, len(data)), said),)

@@ -19,6 +19,8 @@ _LISTS = ("SLURM_JOB_NODELIST", "SLURM_NODELIST", "SLURM_STEP_NODELIST")
 _CUTS = re.compile(r":\s*-?\(?\d|%|#.|/")
 _CUTTERS = ("cut", "sed", "awk", "gawk", "tr", "grep", "head", "tail", "perl")
 _IMAGE = re.compile(r"[\w.+-]+\.(?:sqsh|squashfs|sqfs)")
+_ASKS = re.compile(rb"\b(?:command -[vV]|which|type|hash)\s+scontrol\b")
+_ONE_LINE = re.compile(r"\|\s*(?:head|tail|sed\s+-n|awk\s+.NR)\b")
 _OUTPUT = re.compile(rb"[ \t]*(?:2>&1|&>[ \t]*/dev/stdout)")
 
 
@@ -85,6 +87,8 @@ def scontrol_in_a_container(job: Job) -> Iterator[Found]:
         inside = command.shell.in_container or layers.in_container
         if layers.program != "scontrol" or not inside or command.context.is_guarded:
             continue
+        if _ASKS.search(command.shell.text.data):
+            continue
         words = [w.shown for _, outer in around(job.script, command) for w in outer.words]
         if any("/scontrol" in w or "/slurm" in w or "slurm:" in w for w in words):
             continue  # it is mounted
@@ -117,7 +121,8 @@ def _is_quoted_list(item: Word, value: Assignment) -> bool:
     piece = item.pieces[0] if len(item.pieces) == 1 else None
     if piece is None or not piece.is_quoted:
         return False
-    return "hostname" in _origin(piece, value)
+    origin = _origin(piece, value)
+    return "hostname" in origin and not _ONE_LINE.search(origin)
 
 
 def _origin(piece: Piece, value: Assignment) -> str:
@@ -144,7 +149,8 @@ def image_without_a_path(job: Job) -> Iterator[Found]:
     what = "is looked up in a registry: without a slash it is no file to pyxis"
     for option in job.script.directives.options:
         if option.name == "container-image" and _IMAGE.fullmatch(option.value or ""):
-            yield job.found("SK316", option.origins[0].span, f"{option.value} {what}")
+            fix = f"Write `./{option.value}`, or the whole path."
+            yield job.found("SK316", option.origins[0].span, f"{option.value} {what}", fix)
     for command, layers in job.script.layers.items():
         for given in layers.srun.options if layers.srun is not None else ():
             if given.name != "container-image":
@@ -153,7 +159,8 @@ def image_without_a_path(job: Job) -> Iterator[Found]:
             value = after_equals(word) if len(given.origins) == 1 else word
             text = resolve(value, command.order, command.context)
             if text is not None and _IMAGE.fullmatch(text):
-                yield job.found("SK316", word.span, f"{text} {what}")
+                fix = f"Write `./{text}`, or the whole path."
+                yield job.found("SK316", word.span, f"{text} {what}", fix)
 
 
 @rule("SK317")

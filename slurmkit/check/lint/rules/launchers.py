@@ -128,7 +128,7 @@ def accelerate_on_cpus(job: Job) -> Iterator[Found]:
         given = launch.srun.options if launch.srun is not None else ()
         count = launch.number("num-processes") or 1
         if count > 1 and not any("gpu" in (option.name + (option.value or "")) for option in given):
-            what = f"{count} processes, each of which trains alone"
+            what = f"no GPU, and no ACCELERATE_USE_CPU: each of {count} processes trains alone"
             edits = before_first_command(job, "export ACCELERATE_USE_CPU=true")
             yield job.found("SK605", launch.span, what, edits=edits)
 

@@ -20,6 +20,8 @@ from slurmkit.check.lint.shape import (
 )
 from slurmkit.check.script.launches import Launch
 from slurmkit.check.script.source import Span
+from slurmkit.check.script.variables import expand
+from slurmkit.check.script.words import Word
 
 _HOSTS = ("hostfile", "include", "num-nodes", "launcher", "deepspeed-hostfile", "config-file")
 _OTHER_WAYS = re.compile(
@@ -88,7 +90,7 @@ def _told_wrong(job: Job, launch: Launch) -> Iterator[Found]:
     if not launch.through and rank is not None and launch.text(rank.name) != "0":
         return  # one of several jobs, each of which is a node
     many = f"{asked} node{'s' if asked > 1 else ''}"
-    yield job.found("SK204", option.span, f"--{option.name} says {told}, the job has {many}")
+    yield job.found("SK204", option.span, f"{option.written} says {told}, the job has {many}")
 
 
 @rule("SK205")
@@ -99,14 +101,20 @@ def node_count_repeated(job: Job) -> Iterator[Found]:
         option = node_option(launch)
         if option is None or option.value is None or asked is None or launch.kind == "deepspeed":
             continue
-        if launch.number(option.name) != asked:
+        if launch.number(option.name) != asked or not _is_written(option.value, launch):
             continue
         span = option.value.span
         is_plain = said(job, span) == str(asked).encode()
         quote = job.script.source.data[span.start - 1 : span.start]
         edits = (Edit(Span(*span), "$SLURM_JOB_NUM_NODES"),) if is_plain and quote != b"'" else ()
-        what = f"--{option.name} repeats the {asked} of #SBATCH --nodes"
+        what = f"{option.written} repeats the {asked} of #SBATCH --nodes"
         yield job.found("SK205", option.span, what, edits=edits)
+
+
+def _is_written(value: Word, launch: Launch) -> bool:
+    """Tell whether a number stands in the script itself; in `${SLURM_NNODES:-2}` it does not."""
+    words = expand(value, launch.command.order, launch.command.context)
+    return all(piece.kind == "text" for word in words for piece in word.pieces)
 
 
 @rule("SK206")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from slurmkit.check.lint.edits import PORT, is_top, said
 from slurmkit.check.lint.interval import interval
 from slurmkit.check.lint.job import Job
-from slurmkit.check.lint.master import Given, port_pieces, ports, runs_on_many
+from slurmkit.check.lint.master import Given, origin, port_pieces, ports, runs_on_many
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.script.shell import Assignment
 from slurmkit.check.script.source import Span
@@ -34,7 +34,7 @@ def fixed_port(job: Job) -> Iterator[Found]:
         piece = pieces[0]
         text = piece.text if piece.kind == "text" else (piece.default or "")
         text = text.strip().strip("\"'")
-        if not re.fullmatch(r"\d+", text) or text == "0":
+        if not re.fullmatch(r"\d+", text) or text == "0" or int(text) > _HIGHEST:
             continue
         what = f"port {text} is the same in every job: two of them on one node collide"
         yield job.found("SK306", _place(given, piece), what, edits=_derived(job, piece))
@@ -94,16 +94,23 @@ def port_out_of_range(job: Job) -> Iterator[Found]:
     for given in ports(job):
         pieces = port_pieces(given)
         found = interval(pieces, tasks) if pieces else None
-        if found is None or all(piece.kind == "text" for piece in pieces):
+        if found is None:
+            continue
+        if all(piece.kind == "text" for piece in pieces):
+            if found[0] > _HIGHEST:
+                what = f"no port has the number {found[0]}: they end with {_HIGHEST}"
+                place, edits = _place(given, pieces[0]), _derived(job, pieces[0])
+                yield job.found("SK312", place, what, edits=edits if len(pieces) == 1 else ())
             continue
         low, high = found
         if low >= _LOWEST and high <= _HIGHEST:
             continue
         shown = "".join(_shown(piece) for piece in pieces)
-        what = f"{given.label}: {shown} can be anything from {low} to {high}, "
+        label, place = origin(job, given, pieces)
+        what = f"{label}: {shown} can be anything from {low} to {high}, "
         what += f"a port is from {_LOWEST} to {_HIGHEST}"
         edits = _whole_value(job, given.assignment)
-        yield job.found("SK312", given.span, what, edits=edits)
+        yield job.found("SK312", place, what, edits=edits)
 
 
 def _whole_value(job: Job, assignment: Assignment | None) -> tuple[Edit, ...]:

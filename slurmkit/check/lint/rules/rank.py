@@ -24,6 +24,10 @@ from slurmkit.check.script.words import Piece, Word
 
 _NODE_RANK = ("node-rank", "machine-rank")
 _EXPORTED = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID"}
+_FIX_OF_TASK = (
+    "Let a shell in each task read it: `srun bash -c 'export RANK=$SLURM_PROCID "
+    "LOCAL_RANK=$SLURM_LOCALID; exec python …'`, or let the program read SLURM_PROCID itself."
+)
 _RANK_ARGUMENT = re.compile(r"-+[\w.-]*rank(?:=|$)|[\w.]*\brank=|(?:^|,)(?:LOCAL_)?RANK=", re.I)
 
 
@@ -51,7 +55,7 @@ def rank_that_c10d_ignores(job: Job) -> Iterator[Found]:
         piece = _on_the_batch_host(option.value, launch)
         if piece is None and launch.kind == "accelerate":
             continue
-        what = f"--{option.name} has no effect with --rdzv_backend=c10d, which hands out the ranks"
+        what = f"{option.written} has no effect with --rdzv_backend=c10d, which hands out the ranks"
         if piece is not None and launch.through:
             what += f"; and ${piece.text} would be 0 on every node: bash puts it in before srun"
         edits = cut_option(job, option) if launch.kind == "torchrun" else ()
@@ -77,10 +81,10 @@ def _of_launcher(job: Job, launch: Launch) -> Iterator[Found]:
         nodes = 1
     what = (
         f"bash puts ${piece.text} in on the batch host, where it is 0: "
-        f"--{option.name} is 0 on " + (f"all {nodes} nodes" if nodes else "every node")
+        f"{option.written} is 0 on " + (f"all {nodes} nodes" if nodes else "every node")
     )
     if nodes == 1:
-        what = f"--{option.name}: bash puts ${piece.text} in on the batch host, where it is 0; "
+        what = f"{option.written}: bash puts ${piece.text} in on the batch host, where it is 0; "
         what += "on several nodes all would be node 0"
         yield job.found("SK301", option.span, what, severity="info")
         return
@@ -101,7 +105,10 @@ def _has_many_tasks(job: Job, launch: Launch) -> bool:
 def _of_program(job: Job, launch: Launch) -> Iterator[Found]:
     """A task a process: its rank in the environment, or among its arguments."""
     for name in _EXPORTED:
-        found = assigned(name, launch.command.shell, launch.command.order, launch.command.context)
+        own = next((v for v in launch.command.variables if v.name == name), None)
+        found = own or assigned(
+            name, launch.command.shell, launch.command.order, launch.command.context
+        )
         if found is None or found.value is None:
             continue
         is_seen = found.is_exported or name in job.script.exports
@@ -110,7 +117,8 @@ def _of_program(job: Job, launch: Launch) -> Iterator[Found]:
         if piece is not None and piece.shell.where == "batch" and is_seen:
             what = f"{name}=${piece.text} is worked out on the batch host, where it is 0: every "
             what += f"task of srun gets {name}=0"
-            yield job.found("SK301", found.span, what, edits=_exported(job, launch))
+            edits = _exported(job, launch) if own is None else ()
+            yield job.found("SK301", found.span, what, _FIX_OF_TASK, edits=edits)
     words = launch.layers.words
     before = words[launch.layers.srun_at : launch.at] if launch.layers.srun else ()
     for index, word in enumerate((*before, *launch.arguments)):

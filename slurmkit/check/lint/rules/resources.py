@@ -106,15 +106,17 @@ def _asked_for_by_srun(
 
 
 def _dropped(job: Job, option: Given[Piece]) -> tuple[Edit, ...]:
-    """Take an option out of its directive, with the line where it stands alone there."""
+    """Take an option out of its directive; of one that stands alone there, only a comment stays."""
     line = line_of(job, option)
     if line is None:
         return ()
-    if len(line.words) == len(option.origins) and line.comment is None:
-        data = job.script.source.data
+    data = job.script.source.data
+    if len(line.words) == len(option.origins):
         end = line.span.end + (data[line.span.end : line.span.end + 1] == b"\n")
-        return (Edit(Span(line.span.start, end), ""),)
-    return (Edit(Span(option.origins[0].span.start, option.origins[-1].span.end), ""),)
+        return (Edit(Span(line.span.start, line.comment.start if line.comment else end), ""),)
+    end = option.origins[-1].span.end
+    blanks = len(data[end : line.span.end]) - len(data[end : line.span.end].lstrip(b" \t"))
+    return (Edit(Span(option.origins[0].span.start, end + blanks), ""),)
 
 
 @rule("SK210")

@@ -102,7 +102,8 @@ def old_name(job: Job) -> Iterator[Found]:
             continue
         told.add(read.span)
         what = f"{read.name} is kept for old scripts; its name is {row.present_name}"
-        yield job.found("SK311", read.whole, what, edits=_renamed(job, read, row.present_name))
+        fix, edits = f"Write {row.present_name}.", _renamed(job, read, row.present_name)
+        yield job.found("SK311", read.whole, what, fix, edits=edits)
 
 
 def _renamed(job: Job, read: Read, name: str) -> tuple[Edit, ...]:

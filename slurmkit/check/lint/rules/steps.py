@@ -66,6 +66,8 @@ def _is_one_task(job: Job, work: Work, srun: Parsed[Word]) -> bool:
     """Tell whether a step surely has one task, or one is all that is known of it."""
     tasks, nodes = srun.last("ntasks"), srun.last("nodes")
     per_node = srun.last("ntasks-per-node")
+    if (tasks or per_node or nodes) is None and job.value("ntasks") == "1":
+        return True
     if job.given("ntasks-per-gpu", "ntasks-per-socket") or srun.last("ntasks-per-gpu"):
         return False
     if tasks is not None:
@@ -141,7 +143,7 @@ def outside_of_steps(job: Job) -> Iterator[Found]:
     seen: set[Span] = set()
     for launch in job.launches:
         span, through = launch.span, launch.through
-        if through == "srun" or launch.srun is not None:
+        if through == "srun" or launch.srun is not None or "ibrun" in launch.layers.wrappers:
             continue
         if launch.kind == "deepspeed" and not through:
             hosts = launch.option("hostfile", "H")
@@ -217,13 +219,19 @@ def one_word(job: Job) -> Iterator[Found]:
         if not inner or not inner[0].pieces:
             continue
         text = resolve(inner[0], command.order, command.context) or inner[0].shown
-        if not _is_command_line(text):
+        if not _is_command_line(text) or _may_be_program(inner[0]):
             continue
         yield job.found(
             "SK425",
             inner[0].span,
             f"srun looks for one program of the name `{' '.join(text.split())[:60]}`",
         )
+
+
+def _may_be_program(word: Word) -> bool:
+    """Tell whether bash makes several words of it, or nobody knows what: `$(head -n 1 list)`."""
+    is_split = any(piece.kind != "text" and not piece.is_quoted for piece in word.pieces)
+    return is_split or word.pieces[0].kind == "substitution"
 
 
 def _is_command_line(text: str) -> bool:

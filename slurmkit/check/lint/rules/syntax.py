@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _SHELL = re.compile(rb"#!.*[/ ](?:ba|da)?sh\b|(?!#!)")
+_READER = re.compile(rb"\s*(?:sbatch|srun|bash|sh|python3?)\b")
+"""What reads a heredoc as a script: most likely the rest of the file is meant for it."""
 _HEREDOC = re.compile(r"warning: here-document at line (\d+) .*\(wanted `(.*)'\)")
 
 
@@ -82,7 +84,8 @@ def _heredoc(job: Job, rows: list[bytes], line: int, word: str) -> Found:
     if near is None:
         what = f"the heredoc of this line has no end: bash looks for `{word}` alone on a line"
         fix = f"Write {word} alone on a line behind the text."
-        return job.found("SK611", _span(job, rows, line), what, fix)
+        kind: Severity = "warning" if _READER.match(rows[line - 1]) else "error"
+        return job.found("SK611", _span(job, rows, line), what, fix, severity=kind)
     first = job.script.source.place(_span(job, rows, line).start)[0]
     what = f"this does not end the heredoc of line {first}: there are blanks around `{word}`"
     fix = f"Write {word} alone on its line, without blanks."

@@ -18,8 +18,10 @@ def other_world_size(job: Job) -> Iterator[Found]:
         return
     for launch in job.launches:
         command = launch.command
-        found = assigned("WORLD_SIZE", command.shell, command.order, command.context)
-        if found is None or not (found.is_exported or "WORLD_SIZE" in job.script.exports):
+        own = next((v for v in command.variables if v.name == "WORLD_SIZE"), None)
+        found = own or assigned("WORLD_SIZE", command.shell, command.order, command.context)
+        is_seen = found is own or "WORLD_SIZE" in job.script.exports
+        if found is None or not (is_seen or found.is_exported):
             continue
         size = number(found.value, found.order, found.context)
         tasks = _processes(job, launch)
