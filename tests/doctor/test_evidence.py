@@ -131,3 +131,13 @@ def test_what_simulate_says_in_the_end_hides_nothing(
         assert f"rank 3 on {node} failed first (exit code 7)" in found.what
     else:
         assert found.node == "node1"
+
+
+def test_secrets_are_no_evidence(told: Told) -> None:
+    key = "hf_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0"
+    line = f"OSError: 401 Client Error for url https://bob:hunter2-hunter2@host/x?token={key}"
+    found = verdict(told(f"{TRACEBACK}\n{line}", CHILD))
+    shown = f"{found.in_a_line()} {found.data()}"
+    assert "https://bob:" in shown
+    assert "hunter2" not in shown
+    assert key not in shown

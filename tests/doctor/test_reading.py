@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -148,8 +149,17 @@ def test_a_shape_has_no_numbers() -> None:
     ],
 )
 def test_times_wherever_they_stand(line: str, text: str | None) -> None:
-    stamp = find_stamp(line, 2026)
+    stamp = find_stamp(line, datetime(2026, 12, 1))
     assert (stamp.text if stamp else None) == text
+
+
+def test_a_time_without_a_year_is_of_the_year_before_its_file() -> None:
+    written = datetime(2027, 1, 1, 0, 30)
+    stamps = [
+        find_stamp(line, written) for line in ("E1231 23:59:50.0 1 x", "E0101 00:00:05.0 1 x")
+    ]
+    old, new = (stamp.seconds if stamp else 0.0 for stamp in stamps)
+    assert new - old == 15.0
 
 
 def test_files_of_one_rank_come_behind_those_of_all(tmp_path: Path) -> None:

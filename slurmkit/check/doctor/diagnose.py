@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +12,16 @@ from slurmkit.check.doctor.cause import SURE, Sure, by_code, causes
 from slurmkit.check.doctor.event import Event, Line
 from slurmkit.check.doctor.gather import gather, last_written
 from slurmkit.check.doctor.joined import too_few
-from slurmkit.check.doctor.order import in_order, is_failure, is_sign, is_slight
+from slurmkit.check.doctor.order import in_order, is_failure, is_sign
 from slurmkit.check.doctor.reports import Failed, Reports, read_reports
 from slurmkit.check.doctor.sane import last_sane_lines
 from slurmkit.check.doctor.sieve import Sieve
+from slurmkit.check.doctor.slight import is_slight
 from slurmkit.check.doctor.sources import SIMULATION
 from slurmkit.check.doctor.spoken import events_of_word, in_words, of_error_files
 from slurmkit.check.doctor.stalled import rank_that_is_missing
 from slurmkit.check.doctor.verdict import DONE, UNKNOWN, Diagnosis, Verdict
+from slurmkit.check.lint.secrets import without_secrets
 from slurmkit.slurm.states import read_state
 
 if TYPE_CHECKING:
@@ -151,12 +153,12 @@ class _Case:
             place=f"{event.line.file}:{event.line.line}",
             what=event.cause.title,
             fix=event.cause.fix,
-            evidence=event.text,
+            evidence=without_secrets(event.text),
             confidence=self._sure(event),
             rank=rank,
             node=node or self.node,
             time=event.stamp.text if event.stamp else None,
-            lines=(event.line, *event.frames),
+            lines=_to_show((event.line, *event.frames)),
             meaning=event.cause.meaning,
         )
 
@@ -177,7 +179,7 @@ class _Case:
             confidence="low",
             rank=first.rank if first else None,
             node=first.node if first else self.node,
-            lines=tuple(lines),
+            lines=_to_show(lines),
             meaning="No line names a cause; these are the last ones before the trouble began."
             if lines
             else "It left no logs, or none that can be read.",
@@ -227,6 +229,11 @@ def _may_be_its(event: Event, first: Failed) -> bool:
     """Tell whether a line that names no rank may be of the one that failed first."""
     kind = event.cause.kind
     return kind in _OF_A_RANK and (first.by_signal or kind != "killed")
+
+
+def _to_show(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Return evidence without the secrets in it: verdicts are pasted into chats and issues."""
+    return tuple(replace(line, text=without_secrets(line.text)) for line in lines)
 
 
 def _lost_peer(events: Sequence[Event]) -> str:

@@ -39,7 +39,7 @@ def gather(logs: Sequence[Log], sieve: Sieve, *, last: int | None = None) -> lis
     said: set[tuple[int | None, str]] = set()
     is_whole = False
     for number, log in enumerate(logs):
-        near = Nearby(log.path, _year(log))
+        near = Nearby(log.path, _latest(log))
         unquoted = _unquoted(scan(log.path, sieve, last=last), near)
         every = _uncleared(with_raised(unquoted, near))
         hits = _of_last_attempt(every)
@@ -207,8 +207,8 @@ def _rank(hit: Hit, log: Log) -> int | None:
     return int(match[1]) if match else None
 
 
-def _year(log: Log) -> int | None:
+def _latest(log: Log) -> datetime | None:
     try:
-        return datetime.fromtimestamp(log.path.stat().st_mtime).year
+        return datetime.fromtimestamp(log.path.stat().st_mtime)
     except (OSError, ValueError, OverflowError):
         return None

@@ -14,6 +14,7 @@ from slurmkit.check.doctor.stamps import Stamp, find_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
 _ABOVE, _BELOW = 48 << 10, 160 << 10  # bytes that are read around a line
@@ -53,9 +54,9 @@ class Row:
 class Nearby:
     """The lines around places of one file; what was read last is kept."""
 
-    def __init__(self, path: Path, year: int | None) -> None:
+    def __init__(self, path: Path, latest: datetime | None) -> None:
         self._path = path
-        self._year = year
+        self._latest = latest
         self._span = (0, 0)
         self._size = 0
         self._rows: list[Row] = []
@@ -63,7 +64,7 @@ class Nearby:
 
     def stamp(self, offset: int, number: int, said: Said) -> Stamp | None:
         """Return the time of a line: its own, else that of the nearest line of the same rank."""
-        own = find_stamp(said.shown, self._year)
+        own = find_stamp(said.shown, self._latest)
         if own is not None:
             return own
         at = self._at(offset, number)
@@ -168,7 +169,7 @@ class Nearby:
     def _time(self, row: Row, said: Said) -> Stamp | None:
         if row.said.rank not in (None, said.rank):
             return None
-        return find_stamp(row.said.shown, self._year)
+        return find_stamp(row.said.shown, self._latest)
 
     def _line(self, row: Row) -> Line:
         return Line(str(self._path), row.number, row.said.text.strip())

@@ -10,6 +10,8 @@ import re
 from math import floor
 from typing import TYPE_CHECKING
 
+from slurmkit.check.doctor.slight import is_slight, outweighs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,9 +25,10 @@ _FAILED = re.compile(
 )
 _LEAVING = re.compile(r"\[W\S* .*(TCPStore|ProcessGroupNCCL)\.cpp")  # also at a good end
 _TELLING = ("first", "root", "error", "end", "killed")
-_BY_ITSELF = re.compile(r"srun: error: .*Exited with exit code (?!13[07]|143)[1-9]")
-_LOST = re.compile(r"Connection|Time(d )?-?out|Socket|Broken pipe|NCCL|[Gg]loo|[Rr]endezvous")
-_COMMAND = re.compile(r"^(?![^:]*(Error|Exception))[a-z][\w./-]*: ")  # `cat: x: No such file`
+_BY_ITSELF = re.compile(
+    r"srun: error: .*: tasks? [\d,-]+: "
+    r"(?!Terminated|Killed|Exited with exit code (?:0|13[07]|143)\b)[A-Z]"
+)
 _AT_ONCE = 2.0  # seconds within which clocks and buffers may turn the order around
 _LATE = 60.0  # seconds after which something definite is no longer the cause of a time-out
 _LONG = 30.0  # seconds for which a job was dead before Slurm ended it
@@ -68,24 +71,24 @@ def is_sign(event: Event) -> bool:
 
 
 def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
+    events = [event for event in events if not is_slight(event, events)]
     if (found := _earliest(_of(events, "first"), first)) is not None:
         return found
     definite = _definite(events, first)
     waited = _yielding(_earliest(_of(events, "stall"), first), events)
     if waited is not None and definite is not None:
         slack = _LATE if definite.cause.kind == "root" else _AT_ONCE
-        if _by_time(waited, definite, slack):
+        if _by_time(waited, definite, slack) and not outweighs(definite, waited):
             definite = waited
     died = _killed(events, first)
     found = definite or _first_of(died, waited)
-    end = _earliest(_of(events, "end"), None)
-    if end is not None and (found is None or not _was_dead(found, end, events)):
-        return end
+    if (end := _earliest(_of(events, "end"), None)) is not None:
+        return found if found is not None and _was_dead(found, end, events) else end
     cancel = _earliest(_of(events, "cancel"), first)
     if cancel is not None and (found is None or not _precedes(found, cancel)):
         if not _had_failed(cancel, events):
             return cancel
-        return None if found is None or _precedes(cancel, found) else found
+        found = None if found is None or _precedes(cancel, found) else found
     if found is not None:
         return found
     left = [e for e in events if e.survived and e.cause.kind in ("root", "error", "stall")]
@@ -96,7 +99,6 @@ def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
 
 def _definite(events: Sequence[Event], first: Failed | None) -> Event | None:
     """Return the first of what is certainly no consequence: a definite cause, or an exception."""
-    events = [event for event in events if not is_slight(event, events)]
     root = _yielding(_earliest(_of(events, "root"), first), events)
     raised = _earliest(_of(events, "error"), first)
     if root is None or raised is None:
@@ -107,29 +109,6 @@ def _definite(events: Sequence[Event], first: Failed | None) -> Event | None:
     if other and _by_time(raised, root, _AT_ONCE):
         return raised
     return root
-
-
-def is_slight(event: Event, events: Sequence[Event]) -> bool:
-    """Tell whether a line is outweighed by an exception, as one of the shell's commands is.
-
-    Of a script's modules and environments the program's own exceptions may be a consequence.
-    """
-    cause = event.cause
-    is_light = cause.is_often_harmless or cause.sure != "high"
-    is_raised = event.frames and _COMMAND.search(event.text) is None
-    if cause.kind != "root" or is_raised or not is_light:
-        return False
-    prepares = cause.is_often_harmless and cause.cleared_by
-    kinds = ("root",) if prepares else ("root", "error")
-    return any(
-        other.frames
-        and other.cause.kind in kinds
-        and other.code != event.code
-        and event.code not in other.cause.yields_to
-        and _counts(other)
-        and _LOST.search(other.text) is None
-        for other in events
-    )
 
 
 def _killed(events: Sequence[Event], first: Failed | None) -> Event | None:

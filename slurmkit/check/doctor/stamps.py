@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import calendar
 import re
-import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 _CLOCK = r"(?P<clock>\d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d{1,9}))?"
 _KINDS = tuple(
@@ -24,6 +23,7 @@ _KINDS = tuple(
     )
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ASTRAY = timedelta(days=2)  # as far as clocks and time zones may be apart
 _ANY = re.compile(r"\d\d:\d\d:\d\d")
 
 
@@ -39,32 +39,36 @@ class Stamp:
     """Whether it has no fraction: any moment of that second, then."""
 
 
-def find_stamp(line: str, year: int | None = None) -> Stamp | None:
+def find_stamp(line: str, latest: datetime | None = None) -> Stamp | None:
     """Return the first time that a line names; None where it names none.
 
     Args:
         line: the line.
-        year: for times that do not say it; this year otherwise.
+        latest: when its file was written last; of times that do not say their year, none is later.
+            Now otherwise.
     """
     if _ANY.search(line) is None:
         return None
     found = [match for kind in _KINDS if (match := kind.search(line)) is not None]
     for match in sorted(found, key=lambda match: (match.start(), -match.end())):
         try:
-            return _stamp(match.groupdict(), year)
+            return _stamp(match.groupdict(), latest or datetime.now())
         except (ValueError, OverflowError):  # 2026-02-31
             continue
     return None
 
 
-def _stamp(part: dict[str, str | None], year: int | None) -> Stamp:
+def _stamp(part: dict[str, str | None], latest: datetime) -> Stamp:
     name = part.get("name")
     month = _MONTHS.index(name) + 1 if name else int(part["month"] or 0)
     day = int(part["day"] or 0)
-    told = int(part.get("year") or year or time.localtime().tm_year)
+    told = int(part.get("year") or latest.year)
     told += 2000 if told < 100 else 0
     hour, minute, second = (int(text) for text in (part["clock"] or "").split(":"))
     moment = datetime(told, month, day, hour, minute, second)
+    if not part.get("year") and moment - latest > _ASTRAY:
+        told -= 1
+        moment = moment.replace(year=told)
     seconds = calendar.timegm(moment.timetuple())
     fraction = float(f"0.{part['fraction']}") if part.get("fraction") else 0.0
     text = f"{told}-{month:02}-{day:02} {part['clock']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from slurmkit.check.importer.draft import Draft
@@ -13,13 +14,24 @@ from slurmkit.check.script.layers import SHELLS, program_name
 from slurmkit.check.script.shell import Command
 from slurmkit.check.script.words import resolved_text
 
+_SETS_UP = re.compile(
+    r"(uv (sync|pip|venv|lock)|pixi install|poetry install|git|spack|wget|curl)\b"
+)
 
-def choose(job: Job, draft: Draft) -> Launch | None:
+
+def choose(job: Job, draft: Draft, *, any_program: bool = True) -> Launch | None:
     """Return the launch that is the training: the last with a launcher, else the last.
 
     Of the branches of a condition the first. The other launches are told.
+
+    Args:
+        job: The script.
+        draft: The job file in the making.
+        any_program: Whether it may be the last command of the script, whatever that is.
     """
-    found = job.launches or list(_others(job)) or list(_steps(job)) or list(_last(job))
+    found = job.launches or list(_others(job)) or list(_steps(job))
+    if any_program:
+        found = found or list(_last(job))
     if not found:
         return None
     with_launcher = [launch for launch in found if launch.is_launcher]
@@ -130,6 +142,8 @@ def _last(job: Job) -> Iterator[Launch]:
             continue
         layers = job.script.layers[command]
         program = program_name(layers.words[begin(layers)]) if layers.words else ""
+        if _SETS_UP.match(command.source):
+            continue
         is_sourced = command.name in ("source", ".") and len(command.words) > 2
         is_sourced = is_sourced and not command.words[1].shown.endswith("activate")
         if program and program not in programs("prepares") and not (

@@ -69,11 +69,14 @@ def import_script(data: bytes, name: str = "-") -> Imported:
     job = with_late(job, draft)
     _login(script, draft)
     _other_schedulers(script, draft)
-    launch = choose(job, draft)
+    launch = choose(job, draft, any_program=False)
     if launch is None:
-        job = with_late(Job(read(data, name, takes_branches=True)), draft)
-        launch = choose(job, draft)
-        if launch is not None:
+        bold = with_late(Job(read(data, name, takes_branches=True)), draft)
+        launch = choose(bold, draft, any_program=False)
+        if launch is None:
+            launch = choose(job, draft)
+        else:
+            job = bold
             _tell_of_branches(job, launch, draft)
     if launch is None:
         refuse_without_launch(job)

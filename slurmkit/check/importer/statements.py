@@ -215,7 +215,7 @@ class Statements:
             self._append(node, None, text=left)
             return
         given = [shell.assignments[w][-1] for w in words if w in shell.assignments]
-        if not given or all(self._is_gone(w) for w in words):
+        if all(self._is_gone(w) for w in words):
             self._append(node, tuple(words))
         elif len(given) == len(words) and all(is_plain(one, shell) for one in given):
             for one in given:

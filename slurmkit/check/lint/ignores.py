@@ -20,34 +20,34 @@ def ignored(script: Script) -> Callable[[str, int], bool]:
     Above the first directive or command it is for the whole file.
     """
     source = script.source
-    lines: dict[int, set[str]] = {}
+    wholes = _wholes(source)
+    ignored_in: dict[int, set[str]] = {}
     everywhere: set[str] = set()
     first_directive = script.directives.lines[0].number if script.directives.lines else None
     first_command = source.place(script.directives.end)[0]
     head = min(first_directive or first_command, first_command)
-    alone = set()
+    below: dict[int, int] = {}  # of a line with nothing but such a comment: which one it is for
     for match in reversed(list(_COMMENT.finditer(source.data))):
         said = match[1].decode(errors="replace")
         codes = {f"SK{code}" for code in _CODE.findall(said)} or {"*" if "=" not in said else ""}
         line = source.place(match.start())[0]
-        covered = [*_whole(source, line)]
+        ignored_in.setdefault(wholes[line - 1], set()).update(codes)
         if not source.data[source.starts[line - 1] : match.start()].strip():
             everywhere |= codes if line < head else set()
-            following = line + 1
-            while following in alone:
-                following += 1
-            alone.add(line)
-            covered = [line, *_whole(source, following)]
-        for number in covered:
-            lines.setdefault(number, set()).update(codes)
-    return lambda code, line: bool({code, "*"} & (lines.get(line, set()) | everywhere))
+            below[line] = below.get(line + 1, line + 1)
+            if below[line] <= len(wholes):
+                ignored_in.setdefault(wholes[below[line] - 1], set()).update(codes)
+    return lambda code, line: bool(
+        {code, "*"} & (ignored_in.get(wholes[line - 1], set()) | everywhere)
+    )
 
 
-def _whole(source: Source, line: int) -> range:
-    r"""Return the lines that a line makes one with, by the `\` at their ends."""
-    first = last = line
-    while first > 1 and source.line_text(first - 1).endswith("\\"):
-        first -= 1
-    while last < len(source.starts) and source.line_text(last).endswith("\\"):
-        last += 1
-    return range(first, last + 1)
+def _wholes(source: Source) -> list[int]:
+    r"""Return for each line the first one of those that `\` at their ends make one."""
+    found: list[int] = []
+    goes_on = False
+    for line in range(1, len(source.starts) + 1):
+        found.append(found[-1] if goes_on else line)
+        text = source.line_text(line)
+        goes_on = text.endswith("\\") and not text.lstrip().startswith("#")
+    return found

@@ -52,6 +52,9 @@ def assigned(name: str, shell: Shell, order: int, context: Context | None) -> As
             blocks = context.blocks if context is not None and at is shell else ()
             if at is not shell:
                 blocks = _blocks_below(at, shell)
+            if at.takes_branches:  # not what is appended in one, which may be nothing
+                before = reversed(given[:count])
+                last = next((a for a in before if not (a.is_appended and a.context.blocks)), last)
             sure = at.takes_branches or last.context.blocks == blocks[: len(last.context.blocks)]
             return last if sure and last.is_known else None
         starter = at.starter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 import xml.etree.ElementTree as Xml
 from contextlib import suppress
 from pathlib import Path
@@ -44,11 +45,14 @@ def look(seconds: float) -> dict[str, Any]:
             if any(Path(sign).exists() if "/" in sign else shutil.which(sign) for sign in signs):
                 return {"maker": maker}
         return {"missing": "no nvidia-smi", "devices": len(list(Path("/dev").glob("nvidia[0-9]*")))}
+    began = time.monotonic()
     text = output(["nvidia-smi", "-q", "-x"], seconds, whatever=True)
+    took = time.monotonic() - began
     log = _LOG.search(text)  # warnings may stand around it, and its exit code be theirs
     if log is None:
         lines = text.strip().splitlines()
-        return {"missing": f"nvidia-smi fails: {lines[-1]}" if lines else "nvidia-smi is silent"}
+        silent = f"nvidia-smi gives no answer in {took:.0f} s"
+        return {"missing": f"nvidia-smi fails: {lines[-1]}" if lines else silent}
     return {**read(log[0]), "xids": xids()}
 
 
