@@ -50,26 +50,35 @@ class Heard(NamedTuple):
 Word = Union[Heard, Silence]
 
 
-class Channels:
-    """All nodes of a job, by number."""
+class StoppedError(Exception):
+    """Somebody wants the rounds to end now."""
 
-    def __init__(self, channels: Sequence[Channel], names: Sequence[str]) -> None:
+
+class Channels:
+    """All nodes of a job, by number.
+
+    A round ends with StoppedError once `stop` holds anything, as a signal's handler puts there; to
+    close the lines, and to tell what was found, is never broken off.
+    """
+
+    def __init__(
+        self, channels: Sequence[Channel], names: Sequence[str], stop: Sequence[int] = ()
+    ) -> None:
         self._channels = list(channels)
         self._names = {name: number for number, name in enumerate(names)}
+        self._stop = stop
         self._round = 0
         self._queue: queue.Queue[tuple[float, Answer | None]] = queue.Queue()
         self._errors: list[deque[str]] = [deque(maxlen=_KEPT) for _ in self._channels]
-        self._ended: dict[int, bool] = {}
         self.waited_for: list[int] = []
         """Nodes that have not answered in the round that is going on."""
+        self.heard: dict[int, Any] = {}
+        """What the others have answered in it."""
         self.gone: dict[int, str] = {}
         """Nodes whose probe has ended, and why."""
-        self._readers: list[threading.Thread] = []
         for at in range(len(self._channels)):
             for work in (self._read_answers, self._read_errors):
-                thread = threading.Thread(target=work, args=(at,), daemon=True)
-                thread.start()
-                self._readers.append(thread)
+                threading.Thread(target=work, args=(at,), daemon=True).start()
 
     @property
     def nodes(self) -> list[int]:
@@ -89,16 +98,20 @@ class Channels:
                 # A channel that takes nothing must not hold us up; its nodes stay silent.
                 threading.Thread(target=_send, args=(channel, line), daemon=True).start()
         words: dict[int, Word] = {}
+        self.heard = {}
         deadline = time.monotonic() + seconds
         while True:
             self.waited_for = [n for n in nodes if n not in words and n not in self.gone]
             left = deadline - time.monotonic()
+            if self._stop:
+                raise StoppedError
             if not self.waited_for or left <= 0:
                 break
             with contextlib.suppress(queue.Empty):
-                at, answer = self._queue.get(timeout=min(left, 0.5))
+                at, answer = self._queue.get(timeout=min(left, 0.2))
                 if answer is not None and answer.round == self._round:
                     words[answer.node] = Heard(answer.value, at)
+                    self.heard[answer.node] = answer.value
         for node in nodes:
             if node not in words:
                 late = f"no answer in {seconds:.3g} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -10,10 +11,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from .channels import Channel, Channels
-from .coordinator import StoppedError, preflight
+from .coordinator import preflight
 from .node import number_of, serve
 from .report import Report
 from .settings import Node, Settings, SettingsError
@@ -37,6 +38,9 @@ def main(words: Sequence[str]) -> int:
     chief.add_argument("--status", default="", help="a file that is written where it fails")
     chief.add_argument("--json", action="store_true", help="JSON on standard output, too")
     chief.add_argument("step", nargs="+", help="after --: what starts `node` on all nodes")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # closed, it is None
+            stream.reconfigure(errors="backslashreplace")  # a path of any letters, anywhere
     given = parser.parse_args(words)
     if given.role == "node":
         paths = {str(written): str(there) for written, there in given.path}
@@ -52,6 +56,8 @@ def coordinate(given: argparse.Namespace) -> int:
     except SettingsError as error:
         print(f"slurmkit preflight: {error}", file=sys.stderr)
         return 2
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     try:
         step = subprocess.Popen(
             given.step,
@@ -64,8 +70,7 @@ def coordinate(given: argparse.Namespace) -> int:
         print(f"slurmkit preflight: {given.step[0]}: {error.strerror}", file=sys.stderr)
         return 2
     every = tuple(range(len(settings.nodes)))
-    channels = Channels([Channel(step, every)], settings.names)
-    signal.signal(signal.SIGTERM, _stopped)
+    channels = Channels([Channel(step, every)], settings.names, stop)
     report = preflight(settings, channels)
     show(report, given)
     return report.code
@@ -125,9 +130,3 @@ def _write_status(path: Path, reason: str) -> None:
         path.write_text(json.dumps(status) + "\n")
     except OSError as error:
         print(f"slurmkit preflight: {path}: {error.strerror}", file=sys.stderr)
-
-
-def _stopped(_signal: int, _frame: object) -> NoReturn:
-    """End the rounds, once: what they have found is shown all the same."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise StoppedError

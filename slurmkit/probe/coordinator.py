@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .channels import Channels, Heard, Silence
+from .channels import Channels, Heard, Silence, StoppedError
 from .facts import Facts, Interval
 from .judge import odd
 from .judge.links import suspicious
@@ -24,10 +24,8 @@ _LEAST = 2.0  # seconds below which a round is not begun
 _LOOKING = 65.0  # seconds, of which each check alone takes no more than 60
 _READING = 600.0  # ... but for the reading of data
 _LISTED = 5000  # files that are named where data differ
-
-
-class StoppedError(Exception):
-    """Somebody wants the checks to end now."""
+_OWN_ERRORS = "ranks"
+"""The round whose judge tells of errors itself."""
 
 
 def preflight(
@@ -44,7 +42,7 @@ def preflight(
     try:
         coordinator.run()
     except StoppedError:
-        coordinator.facts.stopped = tuple(channels.waited_for)
+        coordinator.stop()
     finally:
         channels.close()
     return judged(coordinator.facts, time.monotonic() - coordinator.started)
@@ -59,6 +57,7 @@ class Coordinator:
         self.started = time.monotonic()
         self._channels = channels
         self._token = secrets.token_hex(8)
+        self._doing = ""
 
     def run(self) -> None:
         """Do the rounds that the wanted groups need."""
@@ -83,6 +82,12 @@ class Coordinator:
                 else:
                     rounds()
 
+    def stop(self) -> None:
+        """Keep what is known when the rounds are ended: also of nodes that have looked already."""
+        self.facts.stopped = tuple(self._channels.waited_for)
+        if self._doing == "look":
+            self.facts.look = dict(self._channels.heard)
+
     def _nodes(self) -> list[int]:
         return [node for node in self._channels.nodes if node not in self.facts.silent]
 
@@ -94,13 +99,19 @@ class Coordinator:
     def _ask(
         self, what: str, seconds: float, nodes: Sequence[int] | None = None, **more: Any
     ) -> dict[int, Any]:
-        """Do a round; a node that is silent is not asked again."""
+        """Do a round; a node that is silent is not asked again.
+
+        One whose round fails, for want of files or memory, has said nothing that can be judged.
+        """
         asked = self._nodes() if nodes is None else list(nodes)
+        self._doing = what
         arguments = {"token": self._token, "deadline": self._left(1.0) + 10, **more}
         answers = {}
         for node, word in self._channels.run(what, arguments, seconds, asked).items():
             if isinstance(word, Silence):
                 self.facts.silent.setdefault(node, word.reason)
+            elif what != _OWN_ERRORS and _error(word.value):
+                self.facts.failed.setdefault(node, f"{what}: {_error(word.value)}")
             else:
                 answers[node] = word.value
         return answers
@@ -108,10 +119,8 @@ class Coordinator:
     def _ask_all(self, what: str, seconds: float, **more: Any) -> dict[int, Any]:
         """Do a round that no node can do without; one that fails is as good as silent."""
         answers = self._ask(what, seconds, **more)
-        for node, said in list(answers.items()):
-            if set(said) == {"error"}:
-                self.facts.silent[node] = f"its probe fails: {said['error']}"
-                del answers[node]
+        for node in set(self.facts.failed) - set(self.facts.silent):
+            self.facts.silent[node] = f"its probe fails: {self.facts.failed.pop(node)}"
         return answers
 
     def _master(self) -> dict[str, Any]:
@@ -163,7 +172,7 @@ class Coordinator:
         senders = [node for node in self._nodes() if str(node) in dials]
         answers = self._ask("transfer", self._left(0.5, 8), senders, dials=dials, moment=moment)
         for sender, said in answers.items():
-            for receiver, outcome in said.items() if "error" not in said else ():
+            for receiver, outcome in said.items():
                 place = (sender, int(receiver))
                 known = self.facts.links.get(place, {})
                 if outcome.get("rate", 0) >= known.get("rate", 0):
@@ -214,6 +223,11 @@ class Coordinator:
         ready = [node for node, said in facts.of("torch").items() if "ready" in said]
         reduce_all(self.facts, [node for node in self._nodes() if node in ready], self._ask,
                    self._left)  # fmt: skip
+
+
+def _error(said: Any) -> str:
+    """Return why a round has failed on a node; nothing where it has not."""
+    return str(said["error"]) if isinstance(said, dict) and set(said) == {"error"} else ""
 
 
 def distances(count: int) -> list[int]:

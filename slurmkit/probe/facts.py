@@ -30,6 +30,8 @@ class Facts:
     settings: Settings
     silent: dict[int, str] = field(default_factory=dict)
     """Nodes that gave no answer, and why."""
+    failed: dict[int, str] = field(default_factory=dict)
+    """Nodes where a round failed, the first such round, and why."""
     hello: dict[int, dict[str, Any]] = field(default_factory=dict)
     clocks: dict[int, Interval] = field(default_factory=dict)
     look: dict[int, dict[str, Any]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Tuple
 
 from .facts import Facts, Trial
 
-_WHOLE = 40.0  # seconds for all of them together
+_WHOLE = 40.0  # seconds for all of them together, and half a one more for each node
 _PART = 20.0  # ... and for parts, all at a time
 _MARGIN = 4.0  # by which a round outlasts its ranks
 
@@ -19,7 +19,9 @@ def reduce_all(facts: Facts, nodes: Sequence[int], ask: Ask, left: Callable[...,
     """Try all nodes together; then each alone if that failed, and neighbours two by two."""
     if not nodes:
         return
-    whole = _try(facts, [tuple(nodes)], ask, left(0.5, _WHOLE), product=True)
+    whole = _try(facts, [tuple(nodes)], ask, left(0.5, _WHOLE + len(nodes) / 2), product=True)
+    if not whole:
+        return
     fine = all(worked(trial) for trial in whole)
     if not fine and len(nodes) > 1:
         alone = _try(facts, [(node,) for node in nodes], ask, left(0.4, _PART))
@@ -52,15 +54,21 @@ def worked(trial: Trial) -> bool:
 def _try(
     facts: Facts, groups: Sequence[Group], ask: Ask, seconds: float, product: bool = False
 ) -> list[Trial]:
-    """Do the all-reduces of groups that have no node in common, all at a time."""
+    """Do the all-reduces of groups that have no node in common, all at a time.
+
+    A group whose first node has no port to meet at is left out.
+    """
     settings = facts.settings
-    leads = [group[0] for group in groups]
-    ports = ask("spare_ports", 5.0, leads, count=1)
+    meet = {
+        node: (settings.nodes[node].address, ports[0])
+        for node, ports in ask("spare_ports", 5.0, [g[0] for g in groups], count=1).items()
+    }
+    if len(groups) == 1 and settings.master_port and groups[0][0] == 0:
+        meet[0] = (settings.master_address, settings.master_port)
+    groups = [group for group in groups if group[0] in meet]
     wanted = {}
     for group in groups:
-        address, port = settings.nodes[group[0]].address, ports.get(group[0], [0])[0]
-        if len(groups) == 1 and settings.master_port and group[0] == 0:
-            address, port = settings.master_address, settings.master_port
+        address, port = meet[group[0]]
         for at, node in enumerate(group):
             wanted[str(node)] = {
                 "processes": settings.processes_per_node,

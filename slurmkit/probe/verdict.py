@@ -98,6 +98,9 @@ def answers(facts: Facts) -> Column:
         special = _unset(node, why, blame) or _nowhere(node, why, blame)
         finding = special or Finding("no-answer", node, "no answer", fix, why, blame=blame)
         column.add(finding, "none")
+    for node, why in sorted(facts.failed.items()):
+        what, fix = "one of the probe's rounds failed", "see the reason: df, ulimit -a, dmesg there"
+        column.add(Finding("check-failed", node, what, fix, why, "warning"), "failed")
     if column.findings:
         for node in facts.heard:
             column.fine(node)

@@ -7,6 +7,7 @@ means: `-5` (minus five days), `1-` (a day), a time beyond 2^31 seconds (it wrap
 from __future__ import annotations
 
 _LONGEST_SHOWN = 80
+_DIGITS = 9
 _MAX_SECONDS = 2**31 - 1
 _MAX_MEGABYTES = 2**63 - 1
 _MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
@@ -37,6 +38,11 @@ def shown(value: str) -> str:
 def is_number(text: str) -> bool:
     """Whether the text is made of the digits 0-9 only (`str.isdigit` takes others too)."""
     return text.isascii() and text.isdigit()
+
+
+def whole(text: str | None) -> int | None:
+    """Read a whole number of at most nine digits, such as a count; None where it is none."""
+    return int(text) if text is not None and len(text) <= _DIGITS and is_number(text) else None
 
 
 def is_word(text: str, punctuation: str) -> bool:

@@ -83,7 +83,7 @@ def test_of_a_worker_of_a_data_loader_its_own_exception(told: Told) -> None:
     ("frame", "raised", "code"),
     [
         ("site-packages/torch/serialization.py", "OSError: [Errno 22] Invalid argument", "D78"),
-        ("site-packages/torch/serialization.py", "EOFError", "D78"),
+        ("site-packages/torch/_weights_only_unpickler.py", "EOFError", "D78"),
         ("site-packages/torch/serialization.py", "AttributeError: Can't get attribute 'A'", None),
         ("/home/u/socket_server.py", "OSError: [Errno 22] Invalid argument", None),
     ],
@@ -166,6 +166,20 @@ def test_a_task_that_failed_by_itself_before_srun_ended_the_others(tmp_path: Pat
         assert verdict(diagnose(logs)).evidence == "ValueError: no optimizer state"
     whole.write_text(f"{CANCELLED}\n{TASK}\n")
     assert verdict(diagnose(logs)).code == "D31"
+
+
+@pytest.mark.parametrize(
+    ("behind", "task", "code"),
+    [("step 2 loss 2.4", 2, "D49"), ("step 2 loss 2.4", 1, "D49"), ("bye", 2, "D50")],
+    ids=["it trained on", "another rank", "it did not"],
+)
+def test_a_rank_that_outlived_its_exception_and_crashed(
+    tmp_path: Path, behind: str, task: int, code: str
+) -> None:
+    whole, own = tmp_path / "slurm-12.out", tmp_path / "n2.rank2.log"
+    whole.write_text(f"srun: error: n2: task {task}: Segmentation fault\n{CANCELLED}\n")
+    own.write_text(f"{HANDLED}\n{behind}\n")
+    assert verdict(diagnose([Log(whole), Log(own, 2, "n2")])).code == code
 
 
 def test_the_last_words_of_the_rank_that_failed_first(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_a_simulated_job_that_said_nothing(
     assert (verdict.code, verdict.rank, verdict.node) == told
     assert verdict.lines[-1].file.endswith("events/simulation.jsonl")
     assert json.loads(verdict.lines[-1].text) == end
+    assert "{" not in verdict.in_a_line()
     if told[0] == "unknown":
         assert verdict.what.startswith(f"unknown: rank 2 on node1 failed first ({str(first)[17:]}")
         assert verdict.lines[0].file.endswith("node1.rank2.log")
@@ -166,6 +167,16 @@ def test_of_a_long_line_the_part_that_tells(tmp_path: Path) -> None:
     assert verdict is not None
     assert "CUDA out of memory" in verdict.lines[0].text[:200]
     assert len(verdict.lines[0].text) <= 500
+
+
+def test_the_table_of_jobs_tells_who_failed_where_no_cause_is_known(run: RunDirectory) -> None:
+    run.output.write_text(MEETING + "srun: error: n1: task 2: Exited with exit code 3\n")
+    (run.logs / "n1.rank2.log").write_text("step 1\nthe index is empty\n")
+    ended = {"time": 100.0, "event": "ended", "code": 143}
+    (run.events / "batch.jsonl").write_text(json.dumps(ended) + "\n")
+    entry = Entry("7", "a", str(run.path))
+    lines = overview_lines(Overview([Seen(records_of(entry)[0], entry)], []))
+    assert lines[1].endswith("rank 2 on n1 (exit code 3): the index is empty")
 
 
 def test_the_table_of_jobs_names_causes_of_a_few(tmp_path: Path) -> None:

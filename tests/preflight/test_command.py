@@ -8,8 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
+from slurmkit.probe.channels import Heard
+from slurmkit.probe.coordinator import StoppedError, preflight
 from slurmkit.probe.report import Report
+from tests.preflight.nodes import settings
 
 STEP = f"exec {sys.executable} -m slurmkit.probe node --node 0\n"
 
@@ -84,3 +88,29 @@ def test_who_is_waited_for_when_the_checks_are_stopped(tmp_path: Path) -> None:
     assert "they were waiting for b\n" in said
     assert said.splitlines()[-1].startswith("preflight: stopped (")
     assert not status.exists(), "it is no word against a node"
+
+
+class Ended:
+    """Lines to two nodes that are cut while the second is still looking."""
+
+    nodes = (0, 1)
+    waited_for = (1,)
+    heard: ClassVar[dict[int, Any]] = {
+        0: {"storage 0": {"free": 10**12, "speed": 1e9, "type": "", "directory": "/d"}}
+    }
+
+    def run(self, name: str, *_: Any) -> dict[int, Heard]:
+        if name == "look":
+            raise StoppedError
+        return {node: Heard({}, 0.0) for node in self.nodes}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_what_is_known_when_the_checks_are_stopped() -> None:
+    lines: Any = Ended()
+    report = preflight(settings(2, checks=("storage",), storage=("/d",)), lines)
+    assert report.lines()[:3] == ["NODE  STORAGE", "n0    1 TB free, 1 GB/s", "n1    -"]
+    assert "they were waiting for n1" in "\n".join(report.lines())
+    assert report.exclude == ()

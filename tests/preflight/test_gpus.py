@@ -166,6 +166,7 @@ def test_xids_of_the_jobs_own_cards(cards: tuple[str, ...], pci: str, count: int
 
 def test_xids_in_the_kernels_log() -> None:
     lines = [
+        "[    9.5] NVRM: Xid (PCI:0000:3b:00): 48, before the card was reset",
         "[   12.5] NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.54.15",
         "[ 9940.25] NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU is gone.",
         "[ 9990.0] gpu7 kernel: NVRM: Xid (0000:03:00): 48, a double bit error",  # journalctl

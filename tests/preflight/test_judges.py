@@ -237,6 +237,16 @@ def test_torch_that_is_not_there(lacking: tuple[int, ...], torch: bool, severity
     assert {finding.severity for finding in ranks.ranks(seen).findings} == {severity}
 
 
+@pytest.mark.parametrize(
+    ("slow", "severity"), [((0,), "error"), ((0, 1, 2), "warning"), ((0, 1), "warning")]
+)
+def test_torch_that_takes_long(slow: tuple[int, ...], severity: str) -> None:
+    late = ({"timeout": 60}, {"error": "import torch is not done in 59.5 s", "hangs": True})
+    looks = [{"torch": late[n % 2] if n in slow else {"ready": 1.0}} for n in range(3)]
+    found = ranks.ranks(facts(*looks)).findings
+    assert [(one.node, one.severity) for one in found] == [(node, severity) for node in slow]
+
+
 def test_links_to_a_name_that_is_not_known() -> None:
     lost = "name not resolved (Name or service not known)"
     (finding,) = links.links(wired({(0, 1): lost, (1, 0): 1e9}, 2)).findings

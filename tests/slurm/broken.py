@@ -142,6 +142,56 @@ BROKEN = {
         launcher="srun",
         processes=1,
     ),
+    "an exception with a name of its own": Broken(
+        """
+        class Diverged(Exception): pass
+        if rank == 2: raise Diverged("loss 1e9")
+        """,
+        "D50",
+        2,
+        "node2",
+    ),
+    "a shell's code of a killed process": Broken("if rank == 1: os._exit(137)", "D23", 1, "node1"),
+    "a signal without a handler": Broken(
+        "if rank == 1: os.kill(os.getpid(), signal.SIGUSR1)", "D131", 1, "node1"
+    ),
+    "CPU time": Broken(
+        """
+        resource.setrlimit(resource.RLIMIT_CPU, (1, 9))
+        while rank == 2: pass
+        """,
+        "D132",
+        2,
+        "node2",
+    ),
+    "a command that it runs": Broken(
+        "import subprocess\nif rank == 3: subprocess.run(['false'], check=True)",
+        "D130",
+        3,
+        "node2",
+    ),
+    "a checkpoint that is cut off": Broken(
+        GLOO + 'if rank == 1: torch.save([soon], "a.pt"); os.truncate("a.pt", 400)\n'
+        'if rank == 1: torch.load("a.pt")',
+        "D78",
+        1,
+        "node2",
+        processes=1,
+    ),
+    "different collectives": Broken(
+        GLOO + 'dist.init_process_group("gloo", timeout=soon)\n'
+        "dist.all_reduce(torch.ones(4 + 5 * rank))",
+        "D84",
+        processes=1,
+    ),
+    "a rank that does not come to a barrier": Broken(
+        GLOO + 'dist.init_process_group("gloo", timeout=soon)\n'
+        "if rank == 0: dist.monitored_barrier(timeout=soon)",
+        "D20",
+        1,
+        "node2",
+        processes=1,
+    ),
     "a missing peer": Broken(
         GLOO + 'if rank == 0: dist.init_process_group("gloo", timeout=soon)',
         "D02",
@@ -166,6 +216,9 @@ RAW = {
     ),
     "the time limit": Raw("echo training\nsrun sleep 600\n", "D30", ("--time=1",)),
     "a step that is too big": Raw("srun --ntasks=64 hostname\n", "D38"),
+    "a time limit's warning without a handler": Raw(
+        "srun --kill-on-bad-exit=1 sleep 600\n", "D131", ("--signal=USR1@110",)
+    ),
     "no conda": Raw("set -e\nconda activate train\nsrun hostname\n", "D41"),
     "a module that is not there": Raw("set -e\nmodule load cuda/99\nsrun hostname\n", "D42"),
     "a missing venv": Raw("set -e\nsource /nowhere/venv/bin/activate\nsrun hostname\n", "D99"),

@@ -17,6 +17,8 @@ ACCEPTED = [
     "#SBATCH -N 1\n#SBATCH HetJob\n#SBATCH -N 1", "#SBATCH \"--comment=a b\"",
     "#SBATCH --time=1-", "#SBATCH --time=0-1:2:3", "#SBATCH --mail-type=end,FAIL,time_limit",
     "#SBATCH --comment=a;b", "#SBATCH -N 1 hetjob",
+    "#SBATCH -J a \\", "#SBATCH -N 1 \\\n#SBATCH -J a", "#SBATCH -N 1 \"\" x", "#SBATCH -c +2",
+    "#SBATCH --signal=b:usr1", "#SBATCH --signal=12@60", "#SBATCH --array=1,,2",
 ]  # fmt: skip
 BY_VERSION = ["#SBATCH --comment=a\\ b"]
 REFUSED = [
@@ -29,8 +31,14 @@ REFUSED = [
     "#SBATCH --time=2h", "#SBATCH --time=1:0:0:0", "#SBATCH --nodes=two", "#SBATCH --mem=10GiB",
     "#SBATCH --mem=1.5G", "#SBATCH --ntasks=1.5", "#SBATCH --mail-type=NONE1",
     "#SBATCH --comment=a\fb", "#SBATCH --comment='a' 'b'",
+    "#SBATCH -J \"\"", "#SBATCH --comment \"\"\n#SBATCH -N 1", "#SBATCH --ntasks=0",
+    "#SBATCH -c 0", "#SBATCH --ntasks-per-node=0", "#SBATCH --cpus-per-gpu=0", "#SBATCH --mem=",
+    "#SBATCH --time=", "#SBATCH --ntasks=", "#SBATCH --tmp=1x", "#SBATCH --signal=B:USR1@120s",
+    "#SBATCH --signal=USR1@70000", "#SBATCH --exclusive=yes", "#SBATCH --hint=multithreads",
+    "#SBATCH --kill-on-invalid-dep=maybe", "#SBATCH --array=1-", "#SBATCH --array=3-1",
 ]  # fmt: skip
-FILES = ["", "# x\n#!/bin/bash\n", "\n#!/bin/bash\n", "#!/bin/bash\r\ntrue\n", " #!/bin/bash\n"]
+FILES = ["", "# x\n#!/bin/bash\n", "\n#!/bin/bash\n", "#!/bin/bash\r\ntrue\n", " #!/bin/bash\n",
+         "#!/bin/bash\n\0\n"]  # fmt: skip
 
 
 def script(lines: str) -> str:
@@ -39,7 +47,7 @@ def script(lines: str) -> str:
 
 def objections(text: str, version: tuple[int, int]) -> list[str]:
     """Return what lint has against the reading of a script's head."""
-    codes = ("SK101", "SK102", "SK107", "SK108", "SK109")
+    codes = ("SK101", "SK102", "SK107", "SK108", "SK109", "SK614")
     found = [f for f in lint(text.encode(), slurm_version=version) if f.code in codes]
     return [str(finding) for finding in found if finding.severity != "info"]
 

@@ -132,6 +132,48 @@ def test_a_cancelled_job(slurm: SlurmCluster, work: Path) -> None:
 
 
 @pytest.mark.proof
+def test_jobs_that_never_started(slurm: SlurmCluster, work: Path) -> None:
+    script = "#!/bin/bash\nhostname\n"
+    failed = slurm.submit("#!/nowhere/bash\n", "--nodes=1", cwd=work)
+    slurm.wait(failed, "FAILED")
+    found = diagnose(slurm, work, failed)
+    assert (found["cause"], found["node"]) == ("D40", "node1"), found
+    waits = slurm.submit(script, f"--dependency=afterok:{failed}", cwd=work)
+    later = slurm.submit(script, "--begin=now+1hour", cwd=work)
+    told = slurm.run([SLURMKIT, "doctor", later], cwd=work)
+    assert told.returncode == 2
+    assert f"job {later} has not started yet" in told.stderr
+    slurm.run(["scancel", later])
+    slurm.wait(later, "CANCELLED")
+    slurm.sacct(later)
+    found = diagnose(slurm, work, later)
+    assert (found["cause"], found["rank"]) == ("D31", None), found
+
+    def reason() -> bool:
+        shown = slurm.run(["squeue", "--noheader", "--format=%r", f"--jobs={waits}"])
+        return "DependencyNeverSatisfied" in shown.stdout
+
+    poll(slurm, reason, "the scheduler's word on a dependency", timeout=90)
+    found = diagnose(slurm, work, waits)
+    assert (found["cause"], found["rank"]) == ("D96", None), found
+
+
+@pytest.mark.proof
+def test_a_rank_whose_end_was_hidden_and_the_time_limit(slurm: SlurmCluster, work: Path) -> None:
+    text = "import os, time\nif os.environ['RANK'] == '1': raise OSError(5)\ntime.sleep(600)\n"
+    (work / "program.py").write_text(text)
+    (work / "run.sh").write_text("python program.py || true\n")
+    (work / "job.yaml").write_text(
+        "name: hidden\nresources: {nodes: 2, processes_per_node: 1, cpus_per_node: 2, time: 1}\n"
+        "launcher: {kind: srun}\nentrypoint: {command: [bash, run.sh]}\n"
+    )
+    id = submit(slurm, work, work / "job.yaml", wait=False)
+    slurm.wait(id, "TIMEOUT", timeout=170)
+    found = diagnose(slurm, work, id)
+    assert (found["cause"], found["rank"], found["confidence"]) == ("D50", 1, "medium"), found
+
+
+@pytest.mark.proof
 def test_a_preempted_job(slurm: SlurmCluster, work: Path) -> None:
     # A script that ends with its step leaves no word of a preemption with a grace time.
     script = "#!/bin/bash\nsrun sleep 600\nsleep 600\n"

@@ -132,6 +132,21 @@ def test_other_data_on_one_node(slurm: SlurmCluster, work: Path) -> None:
     assert "inside/large" not in report["printed"]
 
 
+@pytest.mark.proof
+def test_two_faults_at_once_one_of_them_the_masters(slurm: SlurmCluster, work: Path) -> None:
+    (work / "data").write_text("x")
+    ahead = "import time, runpy, sys; now = time.time; time.time = lambda: now() + 300; "
+    ahead += f"sys.argv = ['probe', 'node', '--path', 'D', '{work}/data']; "
+    ahead += "runpy.run_module('slurmkit.probe', run_name='__main__')"
+    node = f'[ $SLURM_NODEID = 1 ] || {NODE} --path D {work}/gone; exec "$PYTHON" -c "{ahead}"'
+    report = preflight(slurm, work, "hosts", "data", node=node, data=["D"])
+    told = [("clock-off", "node2"), ("data-missing", "node1")]
+    assert found(report) == told, report["printed"]
+    assert "its clock is 300 s ahead" in report["printed"]
+    assert f"No such file or directory: {work}/gone" in report["printed"]
+    assert report["exclude"] == ["node1"]
+
+
 def test_a_host_whose_name_does_not_resolve(slurm: SlurmCluster, work: Path) -> None:
     hosts = work / "hosts"
     hosts.write_text("127.0.0.1 localhost\n10.99.0.1 login\n10.99.0.12 node2\n")

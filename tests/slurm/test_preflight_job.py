@@ -6,11 +6,14 @@ import json
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.render import runtimes
+from tests.slurm.test_preflight import broken
+from tests.slurm.test_requeue import poll
 from tests.slurm.test_submit import Ran, submit, work, write
 from tests.testbed.cluster import SlurmCluster
 
@@ -57,7 +60,43 @@ def test_a_job_does_not_train_on_nodes_that_are_unfit(slurm: SlurmCluster, work:
     env = {"XDG_STATE_HOME": str(work / "state")}
     status = slurm.run([SLURMKIT, "status", id], cwd=work, env=env).stdout
     assert "failed     preflight: node2: " in status
+    verdict = slurm.run([SLURMKIT, "doctor", id], cwd=work, env=env).stdout
+    assert "D110" in verdict
+    assert "preflight: node2: cannot read" in verdict
     assert "preflight  attempt 0, code 1" in status
+
+
+@pytest.mark.proof
+def test_a_directory_that_a_node_does_not_see(slurm: SlurmCluster, work: Path) -> None:
+    (work / "saved").mkdir()
+    wanted = "{checks: [storage], storage: [saved], free_space: 1M}"
+    write(work, "apart", resources=NODES, entrypoint=PROGRAM, preflight=wanted)
+    for where, told in (("saved", "(tmpfs) does not see"), (".", "the run directory is not there")):
+        with broken(
+            slurm, "node2", f"mount -t tmpfs none {work}/{where}", f"umount -l {work}/{where}"
+        ):
+            ran = check(slurm, work, "apart.yaml")
+        assert ran.returncode == 1, ran.stdout + ran.stderr
+        assert "[not-shared]" in ran.stdout
+        assert told in ran.stdout
+
+
+@pytest.mark.proof
+def test_checks_that_are_cancelled_blame_no_node(slurm: SlurmCluster, work: Path) -> None:
+    (work / "program.py").write_text("import slow\n")
+    (work / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    write(work, "cut", resources=NODES, entrypoint="{script: program.py}", preflight="[entrypoint]")
+    id = submit(slurm, work, "cut.yaml").stdout.strip()
+    run = work / "runs" / "cut" / id
+    poll(slurm, (run / "preflight-settings.json").exists, "checks")
+    time.sleep(2)
+    slurm.run(["scancel", id], check=True)
+    output = work / f"slurmkit-{id}.out"
+    poll(slurm, lambda: "preflight: stopped" in output.read_text(), "last word of the checks")
+    assert "they were waiting for node1, node2" in output.read_text()
+    assert not (run / "status.json").exists()
+    env = {"XDG_STATE_HOME": str(work / "state")}
+    assert "D31" in slurm.run([SLURMKIT, "doctor", id], cwd=work, env=env).stdout
 
 
 @pytest.mark.proof

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmkit.check.doctor.cause import SURE, Sure, by_code, causes
+from slurmkit.check.doctor.chained import cause_of
 from slurmkit.check.doctor.event import Event, Line
 from slurmkit.check.doctor.gather import gather, last_written
 from slurmkit.check.doctor.joined import too_few
 from slurmkit.check.doctor.order import in_order, is_failure, is_sign
 from slurmkit.check.doctor.reports import Failed, Reports, read_reports
-from slurmkit.check.doctor.sane import last_sane_lines
 from slurmkit.check.doctor.sieve import Sieve
-from slurmkit.check.doctor.slight import is_slight
+from slurmkit.check.doctor.slight import without_slight
 from slurmkit.check.doctor.sources import SIMULATION
 from slurmkit.check.doctor.spoken import events_of_word, in_words, of_error_files
 from slurmkit.check.doctor.stalled import rank_that_is_missing
+from slurmkit.check.doctor.unspoken import last_lines, last_word, left_early
 from slurmkit.check.doctor.verdict import DONE, UNKNOWN, Diagnosis, Verdict
-from slurmkit.check.lint.secrets import without_secrets
+from slurmkit.check.secrets import without_secrets
 from slurmkit.slurm.states import read_state
 
 if TYPE_CHECKING:
@@ -67,15 +68,14 @@ def diagnose(
         events += told
         ordered = in_order(events, reports.first)
     ordered = ordered or in_order([event for event in ends if event.cause.kind in _TOLD])
-    case = _Case(events, reports, state, node, _homes(logs))
+    case = _Case(logs, events, reports, state, node, _homes(logs))
     is_bad = read_state(state).phase == "bad" if state else any(map(is_sign, events))
     failed = is_bad or (state != DONE and any(map(is_failure, events)))
     if not ordered and (failed or word):
-        own = _of_the_first(logs, reports, events)
-        sane = last_sane_lines(own, []) or last_sane_lines(logs, events)
-        lines = [*sane, *([word] if word else [])]
-        lines += [line for line in _last_line(logs) if line not in lines]
-        return Diagnosis((case.unknown(lines),), len(logs))
+        ordered = left_early(logs, events, reports)
+    if not ordered and (failed or word):
+        lines = last_lines(logs, events, reports.first or reports.simulated)
+        return Diagnosis((case.unknown([*lines, *([word] if word else [])]),), len(logs))
     return Diagnosis(tuple(map(case.verdict, ordered)), len(logs))
 
 
@@ -96,21 +96,6 @@ def _needed(ends: Sequence[Event], events: Sequence[Event]) -> list[Event]:
     """Return what a simulation says of its end, less what the job's own output tells better."""
     kinds = {event.cause.kind for event in events if not event.survived}
     return [event for event in ends if event.cause.kind not in kinds]
-
-
-def _of_the_first(logs: Sequence[Log], reports: Reports, events: Sequence[Event]) -> list[Log]:
-    """Return the logs of the rank that failed first alone, where no line in them complains."""
-    first = reports.first or reports.simulated
-    if first is None or first.rank is None:
-        return []
-    told = {event.line.file for event in events}
-    return [log for log in logs if log.rank == first.rank and str(log.path) not in told]
-
-
-def _last_line(logs: Sequence[Log]) -> list[Line]:
-    """Return what a simulation says of the job's end."""
-    ends = [log for log in logs if log.path.name == SIMULATION]
-    return last_sane_lines(ends, [])[-1:] if ends else []
 
 
 @cache
@@ -136,6 +121,7 @@ def _of_state(state: str | None, events: Sequence[Event], written: float | None)
 class _Case:
     """All that is known of a death; makes verdicts of events."""
 
+    logs: Sequence[Log]
     events: Sequence[Event]
     reports: Reports
     state: str | None
@@ -145,7 +131,11 @@ class _Case:
 
     def verdict(self, event: Event) -> Verdict:
         """Return what an event says, with whom it is about."""
-        rank, node = self._who(event)
+        missing = self._awaited(event)
+        rank, node = self._who(event, missing)
+        inner = cause_of(event, self.events)
+        said = last_word(self.logs, self.events, missing)
+        more = [("its cause", inner.line if inner else None), ("it said", said)]
         code = _broader(event)
         return Verdict(
             code=code or event.code,
@@ -159,6 +149,8 @@ class _Case:
             node=node or self.node,
             time=event.stamp.text if event.stamp else None,
             lines=_to_show((event.line, *event.frames)),
+            more=tuple((name, *_to_show([line])) for name, line in more if line),
+            is_awaited=missing is not None,
             meaning=event.cause.meaning,
         )
 
@@ -185,10 +177,16 @@ class _Case:
             else "It left no logs, or none that can be read.",
         )
 
-    def _who(self, event: Event) -> tuple[int | None, str | None]:
+    def _awaited(self, event: Event) -> int | None:
+        """Return the rank for which the others waited, where that is known."""
+        if event.cause.kind != "stall":
+            return None
+        own = {log.rank for log in self.logs if log.rank is not None}
+        return rank_that_is_missing(event, self.events, own)
+
+    def _who(self, event: Event, missing: int | None) -> tuple[int | None, str | None]:
         rank, node = event.rank, event.node
-        if event.cause.kind == "stall":
-            missing = rank_that_is_missing(event, self.events)
+        if missing is not None:
             rank, node = missing, node if missing == rank else None
         first = self.reports.first
         if rank is None and first is not None and _may_be_its(event, first):
@@ -215,9 +213,8 @@ class _Case:
             doubts = max(doubts, int(not failed))
         rivals = {
             other.code
-            for other in self.events
+            for other in without_slight(self.events)
             if other.cause.kind == event.cause.kind == "root"
-            and not is_slight(other, self.events)
             and not (other.survived or other.is_warning or other.in_prose)
             and other.code not in (event.code, *event.cause.yields_to)
             and event.code not in other.cause.yields_to

@@ -49,8 +49,12 @@ class Event:
     """Of an exception: where it was raised, the traceback's last line of the user's own code."""
     chain: int = 0
     """Where the chain of tracebacks begins that it belongs to; events of one chain share it."""
+    is_caused: bool = False
+    """Whether it was raised from the exception above it in its chain."""
     survived: bool = False
     """Whether training went on behind it."""
+    trained_on: bool = False
+    """Whether its rank went on for a step at least, which alone does not mean that it survived."""
     written: float | None = None
     """When its file was written last, where that tells when its process, or the job, ended."""
     count: int = 0

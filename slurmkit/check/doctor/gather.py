@@ -132,9 +132,10 @@ def _with_end(event: Event, events: list[Event], log: Log, near: Nearby) -> Even
         return event
     rank = None if log.rank is not None else event.rank
     where = event.place[1], event.line.line
-    end = next((other.chain for other in events if _is_later(other, event)), None)
-    if end is not None and near.trained_until(*where, end, rank):
-        return replace(event, survived=True)
+    later = (other.chain for other in events if _is_later(other, event))
+    end = next(later, None)
+    if near.trained_until(*where, end, rank):
+        return replace(event, survived=end is not None, trained_on=True)
     is_last = log.rank is not None and near.is_last(*where, rank)
     return replace(event, written=last_written(log) if is_last else None)
 
@@ -185,11 +186,13 @@ def _looked_around(event: Event, hit: Hit, near: Nearby) -> Event:
     where = hit.offset, hit.number, hit.said
     is_raised = event.cause.kind in ("error", "root")
     frames, chain = near.frames(*where) if is_raised else ((), hit.offset)
+    is_chained = event.cause.kind == "error" and chain != hit.offset
     return replace(
         event,
         stamp=near.stamp(*where),
         frames=frames,
         chain=chain,
+        is_caused=is_chained and near.is_caused(*where),
         survived=near.went_on(hit.offset, hit.number),
     )
 

@@ -29,6 +29,7 @@ _PREFIXES = tuple(
         r" +\| ",  # Python's exception groups
         rf"(?P<node>{_NODE}):\d+:\d+ (?:\[(?P<local>\d+)\] )?",  # NCCL
         r"\((?:[\w.:]+ )?pid=\d+(?:, ip=(?P<node>[\d.]+))?\) ?",  # Ray
+        rf"slurmstepd-(?P<node>{_NODE}): ",  # since Slurm 22.05
         rf"(?!(?:{_COMMAND})[\d-]*: )(?P<node>[a-z][\w-]{{0,62}}\d): ",  # pdsh, deepspeed
         r"(?P<node>\d{1,3}(?:\.\d{1,3}){3}): ",  # pdsh, by address
         r"(?P<node>[a-z][a-z-]*\d[\w-]*(?:\.[a-z][\w-]*)+): ",  # and by full name

@@ -34,7 +34,8 @@ TRACEBACK = "Traceback (most recent call last)"
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _OF_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen |importlib")
 _IGNORED = re.compile(r"Exception ignored in|--- Logging error ---")  # the program goes on
-_CHAINED = re.compile(r"During handling of the above|was the direct cause of")
+_RAISED_FROM = "was the direct cause of"
+_CHAINED = re.compile(rf"During handling of the above|{_RAISED_FROM}")
 
 
 _BOXED = re.compile(r"\s*[│|] +(?:❱ +)?\d+ [│|] ")  # rich's tracebacks
@@ -61,6 +62,7 @@ class Nearby:
         self._size = 0
         self._rows: list[Row] = []
         self._offsets: list[int] = []
+        self._marks: list[tuple[int, str, str]] | None = None  # found when they are first asked for
 
     def stamp(self, offset: int, number: int, said: Said) -> Stamp | None:
         """Return the time of a line: its own, else that of the nearest line of the same rank."""
@@ -91,6 +93,19 @@ class Nearby:
                 found.append(row)
         own = [row for row in found if not _OF_LIBRARY.search(row.said.text)] or found
         return tuple(self._line(row) for row in own[:1]), chain
+
+    def is_caused(self, offset: int, number: int, said: Said) -> bool:
+        """Tell whether an exception was raised from another, whose traceback stands above its own.
+
+        One that came up while another was handled (a cleanup that failed) may be a mishap.
+        """
+        at = self._at(offset, number)
+        rows = [row for row in self._rows[max(0, at - 400) : at] if row.said.rank == said.rank]
+        for place in range(len(rows) - 1, -1, -1):
+            if TRACEBACK in rows[place].said.text:
+                above = rows[max(0, place - 4) : place]
+                return any(_RAISED_FROM in row.said.text for row in above)
+        return False
 
     def is_quoted(self, offset: int, number: int, said: Said) -> bool:
         """Tell whether a line is the source that a traceback quotes, and not what was said.
@@ -126,15 +141,14 @@ class Nearby:
     def went_on(self, offset: int, number: int) -> bool:
         """Tell whether training went on behind a line."""
         at = self._at(offset, number)
+        if self._marks is None:
+            self._marks = [mark for at, row in enumerate(self._rows) for mark in _marks(at, row)]
         told: set[str] = set()
-        for row in self._rows[at + 1 :]:
-            if _FENCE.match(row.said.text):
+        for _, what, text in self._marks[bisect_right(self._marks, (at, "~", "")) :]:
+            if what == "fence":
                 return False
-            if _DONE.search(row.said.text):
-                return True
-            if _PROGRESS.search(row.said.text):
-                told.add(row.said.text)
-            if len(told) >= _ENOUGH:
+            told.add(text)
+            if what == "done" or len(told) >= _ENOUGH:
                 return True
         return False
 
@@ -149,12 +163,10 @@ class Nearby:
         above = (row.said.text for row in reversed(self._rows[max(0, at - _MOST_QUOTED) : at]))
         return next(filter(FRAME.match, above), "")
 
-    def trained_until(self, offset: int, number: int, end: int, rank: int | None) -> bool:
+    def trained_until(self, offset: int, number: int, end: int | None, rank: int | None) -> bool:
         """Tell whether training went on behind a line, before another; that of a rank, if named."""
-        rows = (row for row in self.below(offset, number) if row.offset < end)
-        return any(
-            rank in (None, row.said.rank) and _PROGRESS.search(row.said.text) for row in rows
-        )
+        rows = (row for row in self.below(offset, number) if end is None or row.offset < end)
+        return any(_is_progress(row) for row in rows if rank in (None, row.said.rank))
 
     def is_last(self, offset: int, number: int, rank: int | None) -> bool:
         """Tell whether a line is nearly the last that was written; by a rank, if it is named."""
@@ -193,7 +205,7 @@ class Nearby:
         except OSError:
             data = b""
         number -= data.count(b"\n", 0, offset - start)
-        self._rows = []
+        self._rows, self._marks = [], None
         at = start
         for raw in data.split(b"\n"):
             self._rows += [Row(at, number, said) for said in read_line(raw)]
@@ -202,6 +214,17 @@ class Nearby:
         self._rows = self._rows or [Row(offset, number, Said("", ""))]
         self._offsets = [row.offset for row in self._rows]
         self._span = (start, start + len(data))
+
+
+def _marks(at: int, row: Row) -> Iterator[tuple[int, str, str]]:
+    """Give what a line at a place tells of training: another text, its end, or its progress."""
+    text = row.said.text
+    if _FENCE.match(text):
+        yield at, "fence", text
+    elif _DONE.search(text):
+        yield at, "done", text
+    elif _PROGRESS.search(text):
+        yield at, "progress", text
 
 
 def _is_progress(row: Row) -> bool:

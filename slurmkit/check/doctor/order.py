@@ -10,7 +10,8 @@ import re
 from math import floor
 from typing import TYPE_CHECKING
 
-from slurmkit.check.doctor.slight import is_slight, outweighs
+from slurmkit.check.doctor.chained import last_of_chain
+from slurmkit.check.doctor.slight import outweighs, without_slight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ def is_sign(event: Event) -> bool:
 
 
 def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
-    events = [event for event in events if not is_slight(event, events)]
+    events = without_slight(events)
     if (found := _earliest(_of(events, "first"), first)) is not None:
         return found
     definite = _definite(events, first)
@@ -81,6 +82,8 @@ def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
         if _by_time(waited, definite, slack) and not outweighs(definite, waited):
             definite = waited
     died = _killed(events, first)
+    if definite is not None and _outlived(definite, died, first):
+        definite = None
     found = definite or _first_of(died, waited)
     if (end := _earliest(_of(events, "end"), None)) is not None:
         return found if found is not None and _was_dead(found, end, events) else end
@@ -100,7 +103,7 @@ def _verdict(events: Sequence[Event], first: Failed | None) -> Event | None:
 def _definite(events: Sequence[Event], first: Failed | None) -> Event | None:
     """Return the first of what is certainly no consequence: a definite cause, or an exception."""
     root = _yielding(_earliest(_of(events, "root"), first), events)
-    raised = _earliest(_of(events, "error"), first)
+    raised = last_of_chain(_earliest(_of(events, "error"), first), events)
     if root is None or raised is None:
         return root or raised
     if root.chain == raised.chain and root.place[0] == raised.place[0]:
@@ -118,6 +121,16 @@ def _killed(events: Sequence[Event], first: Failed | None) -> Event | None:
         apart = [event for event in events if event.cause.kind != "stall"]
         return _yielding(_earliest(hard, first), apart)
     return None if _of(events, "stall") else _earliest(died, first)
+
+
+def _outlived(raised: Event, died: Event | None, first: Failed | None) -> bool:
+    """Tell whether a rank trained on behind an exception, and another thing ended the job."""
+    if raised.cause.kind != "error" or not raised.trained_on:
+        return False
+    failed = first.rank if first is not None else None
+    if failed not in (None, raised.rank):
+        return True
+    return died is not None and raised.rank == (failed if died.rank is None else died.rank)
 
 
 def _first_of(died: Event | None, waited: Event | None) -> Event | None:

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmkit.check.doctor.event import Line
 from slurmkit.check.doctor.sources import logs_of_files, logs_of_run, simulated_state
-from slurmkit.check.doctor.spoken import word_of
+from slurmkit.check.doctor.spoken import events_of_word, word_of
 from slurmkit.launch.rundir import RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slurmkit.check.doctor.event import Line, Log
+    from slurmkit.check.doctor.event import Log
     from slurmkit.launch.registry import Entry
     from slurmkit.slurm.records import Record
 
@@ -98,9 +99,40 @@ def _patient(entry: Entry, record: Record | None) -> Patient:
     if run is not None and (run.path.is_dir() or run.output.is_file()):
         return replace(_of_run(run, record), name=entry.name or (record.name if record else ""))
     from slurmkit.check.doctor.foreign import logs_of_job
+    from slurmkit.launch.registry import UnknownJobError
 
-    logs = logs_of_job(record.raw_id if record else entry.id, entry.id)
-    return Patient(logs, entry.id, entry.name or (record.name if record else ""), *_said(record))
+    name = entry.name or (record.name if record else "")
+    try:
+        logs = logs_of_job(record.raw_id if record else entry.id, entry.id)
+    except UnknownJobError:
+        if record is None or not _never_began(record):
+            raise
+        return Patient([], entry.id, name, *_said(record), word=_why_it_waits(entry.id, record))
+    return Patient(logs, entry.id, name, *_said(record))
+
+
+def _never_began(record: Record) -> bool:
+    is_cancelled = record.state.name == "CANCELLED" and not record.started
+    return is_cancelled or record.state.phase == "waiting"
+
+
+def _why_it_waits(id: str, record: Record) -> Line | None:
+    """Return Slurm's reason, where it names a cause; None for a job that was cancelled.
+
+    Raises:
+        UnknownJobError: the job has only to wait.
+    """
+    from slurmkit.launch.registry import UnknownJobError
+
+    if record.state.phase != "waiting":
+        return None
+    line = Line("squeue", 0, f"{record.state.name} ({record.reason.name})")
+    if events_of_word(line, 0):
+        return line
+    raise UnknownJobError(
+        f"job {id} has not started yet, and left nothing to read: {record.reason.words} "
+        f"({record.reason.name})"
+    )
 
 
 def _of_run(run: RunDirectory, record: Record | None) -> Patient:

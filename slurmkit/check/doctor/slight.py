@@ -14,8 +14,21 @@ _LOST = re.compile(r"Connection|Time(d )?-?out|Socket|Broken pipe|NCCL|[Gg]loo|[
 _COMMAND = re.compile(r"^(?![^:]*(Error|Exception))[a-z][\w./-]*: ")  # `cat: x: No such file`
 
 
-def is_slight(event: Event, events: Sequence[Event]) -> bool:
-    """Tell whether a line is outweighed by an exception, as one of the shell's commands is.
+def without_slight(events: Sequence[Event]) -> list[Event]:
+    """Return lines less those that are outweighed by an exception, as the shell's commands are."""
+    raised = [
+        event
+        for event in events
+        if event.frames
+        and event.cause.kind in ("root", "error")
+        and not (event.survived or event.is_warning)
+        and _LOST.search(event.text) is None
+    ]
+    return [event for event in events if not (raised and _is_slight(event, raised))]
+
+
+def _is_slight(event: Event, raised: Sequence[Event]) -> bool:
+    """Tell whether one of the exceptions counts for more.
 
     Of a script's modules and environments the program's own exceptions may be a consequence.
     """
@@ -25,15 +38,11 @@ def is_slight(event: Event, events: Sequence[Event]) -> bool:
     if cause.kind != "root" or is_raised or not is_light:
         return False
     prepares = cause.is_often_harmless and cause.cleared_by
-    kinds = ("root",) if prepares else ("root", "error")
     return any(
-        other.frames
-        and other.cause.kind in kinds
-        and other.code != event.code
+        other.code != event.code
         and event.code not in other.cause.yields_to
-        and not (other.survived or other.is_warning)
-        and _LOST.search(other.text) is None
-        for other in events
+        and not (prepares and other.cause.kind == "error")
+        for other in raised
     )
 
 

@@ -36,19 +36,28 @@ def events_of_word(word: Line | None, number: int) -> list[Event]:
         match = cause.search(word.text) if word and cause.kind not in _SILENT else None
         if word and match:
             node = match.groupdict().get("node")
-            rank = None if cause.kind == "first" else 0
+            is_of_all = cause.kind == "first" or not word.line  # Slurm's word
+            rank = None if is_of_all else 0
             return [Event(cause, word, (number, 0), word.text, rank, node)]
     return []
 
 
 def in_words(end: Event) -> Event:
     """Return a simulation's line on the end of its job with what it tells people: who, and how."""
+    line = end_in_words(end.line)
+    return replace(end, line=line, text=line.text)
+
+
+def end_in_words(line: Line) -> Line:
+    """Return such a line as people say it: `rank 3 on node1: signal 9`."""
     try:
-        told = json.loads(end.line.text)
-        words = str(told.get("first") or told["state"])
+        told = json.loads(line.text)
+        first, state = told.get("first"), told["state"]
     except (ValueError, KeyError, AttributeError):
-        return end
-    return replace(end, text=words)
+        return line
+    if not isinstance(first, str) or not first:
+        return replace(line, text=f"Slurm says {state}")
+    return replace(line, text=first.replace(" (", ": ").rstrip(")"))
 
 
 def of_error_files(reports: Reports, logs: Sequence[Log]) -> list[Log]:

@@ -69,8 +69,9 @@ def explained(cause: Cause, width: int = 88) -> list[str]:
 
 def _facts(verdict: Verdict, width: int) -> list[str]:
     shown = _row("who", verdict.who, width) + _row("when", verdict.time or "", width)
-    for number, line in enumerate(verdict.lines):
-        name = "" if number and not verdict.is_known else "raised at" if number else "line"
+    raised_at = "raised at" if verdict.is_known else ""
+    named = [(raised_at if number else "line", one) for number, one in enumerate(verdict.lines)]
+    for name, line in (*named, *verdict.more):
         shown += [f"  {name:<{_NAME}} {_place(line)}"]
         shown += [f"  {'':<{_NAME}}   {_cut(_plain(line.text), 4 * width)}"]
     return [

@@ -29,18 +29,28 @@ class Verdict(Finding):
     """As the log has it: `2026-11-21 08:15:30`."""
     lines: tuple[Line, ...] = ()
     """The line that tells, and for an exception the one that raised it."""
+    more: tuple[tuple[str, Line], ...] = ()
+    """Further lines, each with what it is to the verdict."""
+    is_awaited: bool = False
+    """Whether the rank is that for which the others waited."""
     meaning: str = ""
 
     @property
     def who(self) -> str:
         """The rank and the node, as far as they are known: `rank 3 on node2`."""
         rank = f"rank {self.rank}" if self.rank is not None else ""
-        return f"{rank} on {self.node}".strip() if self.node else rank
+        who = f"{rank} on {self.node}".strip() if self.node else rank
+        return f"{who}, for which the others waited" if who and self.is_awaited else who
 
     @property
     def is_known(self) -> bool:
         """Tell whether it names a cause."""
         return self.code != UNKNOWN
+
+    @property
+    def is_telling(self) -> bool:
+        """Tell whether it names a cause, or at least who failed first."""
+        return self.is_known or bool(self.who)
 
     def in_a_line(self) -> str:
         """Return it in one line: `D27 out of GPU memory (rank 3 on node2): …`."""
@@ -51,7 +61,8 @@ class Verdict(Finding):
 
     def data(self) -> dict[str, Any]:
         """Return it for another program."""
-        evidence = [{"file": one.file, "line": one.line, "text": one.text} for one in self.lines]
+        lines = (*self.lines, *(line for _, line in self.more))
+        evidence = [{"file": one.file, "line": one.line, "text": one.text} for one in lines]
         return {
             "cause": self.code,
             "detail": self.detail,

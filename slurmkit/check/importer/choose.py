@@ -107,9 +107,10 @@ def _others(job: Job) -> Iterator[Launch]:
         if not words or is_known or context.in_substitution or layers.remote:
             continue
         name = words[0].shown
-        is_step = layers.srun is not None and layers.program not in programs("harmless")
-        if command.shell.through == "srun" and layers.program:
-            is_step |= layers.program not in programs("prepares")
+        program = program_name(layers.words[begin(layers)])
+        is_step = layers.srun is not None and program not in programs("harmless")
+        if command.shell.through == "srun" and program:
+            is_step |= program not in programs("prepares")
         is_script = not command.shell.starter and name.startswith(("./", "/", "~/"))
         is_script |= layers.program in SHELLS and any(w.shown.endswith(".sh") for w in words)
         if is_step or is_script:
@@ -141,7 +142,9 @@ def _last(job: Job) -> Iterator[Launch]:
         if context.in_substitution or command.nested or not command.words:
             continue
         layers = job.script.layers[command]
-        program = program_name(layers.words[begin(layers)]) if layers.words else ""
+        if layers.at >= len(layers.words):  # `srun -n 4`, and no program
+            continue
+        program = program_name(layers.words[begin(layers)])
         if _SETS_UP.match(command.source):
             continue
         is_sourced = command.name in ("source", ".") and len(command.words) > 2

@@ -98,7 +98,10 @@ def _pyxis(script: Script, launch: Launch, draft: Draft, values: Values) -> None
         text = text.partition("=")[2] if len(option.origins) == 1 else text
         draft.put("container", "runtime", "pyxis")
         if option.name == "container-image":
-            draft.put("container", "image", text)
+            draft.put("container", "image", text or "${env:CONTAINER_IMAGE}")
+            if not text:
+                why = "the script leaves the image open: set CONTAINER_IMAGE, or write its name"
+                draft.note(line, "changed", "--container-image", why)
         elif option.name == "container-mounts":
             if text:
                 draft.put("container", "mounts", text.split(","))

@@ -19,6 +19,7 @@ from slurmkit.slurm.grammar import (
     count_nodelist,
     parse_time,
 )
+from slurmkit.slurm.scalars import whole
 
 _SAME = {
     "time": "time", "partition": "partition", "account": "account", "qos": "qos",
@@ -162,14 +163,15 @@ def node_count(job: Job) -> int | None:
     if job.nodes is not None:
         return job.nodes
     text, tasks = job.value("nodes") or "", job.value("ntasks") or ""
-    if match := re.match(r"(\d+)-\d+$", text):
+    if match := re.match(r"(\d{1,9})-\d+$", text):
         return int(match[1])
-    return max(1, int(tasks) // (job.tasks_per_node or int(tasks))) if int_of(tasks) else None
+    count = int_of(tasks)
+    return max(1, count // (job.tasks_per_node or count)) if count else None
 
 
 def int_of(text: str | None) -> int:
     """Return a number; 0 where it is none."""
-    return int(text) if text and text.isdigit() else 0
+    return whole(text) or 0
 
 
 def asked_tasks(job: Job) -> int:
@@ -204,9 +206,9 @@ def _shape(job: Job, draft: Draft, tasks_per_node: int) -> None:
     is_srun = draft.get("launcher", "kind") == "srun"
     if cpus or tasks_per_node > (count if is_srun else 1):
         draft.put("resources", "cpus_per_node", max(1, cpus) * tasks_per_node)
-    per_gpu = job.value("cpus-per-gpu")
-    if per_gpu and per_gpu.isdigit() and job.gpus_per_node and not cpus:
-        draft.put("resources", "cpus_per_node", int(per_gpu) * job.gpus_per_node)
+    per_gpu = int_of(job.value("cpus-per-gpu"))
+    if per_gpu and job.gpus_per_node and not cpus:
+        draft.put("resources", "cpus_per_node", per_gpu * job.gpus_per_node)
 
 
 def _gpus(job: Job, draft: Draft, tasks_per_node: int) -> None:
@@ -232,16 +234,17 @@ def _gpus(job: Job, draft: Draft, tasks_per_node: int) -> None:
     gres = [part for part in (job.value("gres") or "").split(",") if not part.startswith("gpu")]
     if gres and gres[0]:
         draft.fields.setdefault("sbatch", {})["gres"] = ",".join(gres)
-    memory = re.fullmatch(r"(\d+)([KMGT]?)", job.value("mem-per-gpu") or "", re.IGNORECASE)
+    memory = re.fullmatch(r"(\d{1,9})([KMGT]?)", job.value("mem-per-gpu") or "", re.IGNORECASE)
     if memory and count:
         draft.put("resources", "memory_per_node", f"{int(memory[1]) * count}{memory[2]}")
 
 
 def _requeue(job: Job, draft: Draft) -> None:
     signal, requeue = job.given("signal"), job.given("requeue")
-    traps = [c for c in job.script.commands if c.name == "scontrol" and c.shell.handles]
-    comes_back = any(len(c.words) > 1 and c.words[1].literal == "requeue" for c in traps)
-    match = re.fullmatch(r"(?:([BR]+):)?(?:SIG)?(\w+)(?:@(\d+))?", (signal and signal.value) or "")
+    traps = [c for c in job.script.commands if c.shell.handles]
+    comes_back = any(re.match(r"sbatch\b|scontrol requeue\b", c.source) for c in traps)
+    text = (signal and signal.value) or ""
+    match = re.fullmatch(r"(?:([BR]+):)?(?:SIG)?(\w+)(?:@(\d{1,9}))?", text)
     if comes_back or (requeue and signal):
         fields: dict[str, object] = {}
         if match and match[3] and int(match[3]) != 120:

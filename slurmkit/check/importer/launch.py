@@ -122,7 +122,7 @@ def _nodes(job: Job, draft: Draft, launch: Launch, line: int) -> None:
         if low != high:
             why = "elastic: slurmkit starts on all nodes at once"
             draft.note(line, "changed", f"--nnodes={text}", why)
-    elif text.isdigit() and job.nodes and int(text) < job.nodes:
+    elif 0 < int_of(text) < (job.nodes or 0):
         why = f"the job has {job.nodes} nodes, and slurmkit starts on all: set resources.nodes"
         draft.note(line, "changed", f"{text} nodes", why)
     nodes, command = launch.srun_option("nodes"), launch.srun_command
@@ -203,6 +203,13 @@ def _program(
     by_python &= not without_python
     assert launch.program is not None
     program = " ".join(values.texts([launch.program], launch.command))
+    if not program:  # `python "$@"`: nobody knows
+        program = "${env:ARG_1}"
+        why = "the program is one of sbatch's own arguments: set ARG_1 under environment.variables"
+        draft.note(line, "changed", launch.program.shown, why)
+    elif program in ("source", "."):
+        program = "bash"
+        draft.note(line, "changed", "source", "as a program of its own, no part of the script")
     values.needs_shell &= any(piece.kind == "substitution" for piece in launch.program.pieces)
     arguments = values.texts(launch.arguments, launch.command)
     if values.needs_shell or prelude:

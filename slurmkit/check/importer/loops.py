@@ -13,9 +13,11 @@ from slurmkit.check.script.shell import Command, Loop
 from slurmkit.check.script.variables import expand, reads, resolve
 from slurmkit.check.script.words import Word
 
-_SEQ = re.compile(r"seq(?: -w)?((?: \"?-?\d+\"?){1,3})")
-_BRACES = re.compile(r"\{(-?\d+)\.\.(-?\d+)\}")
-_COUNTED = re.compile(r"\W*(\w+)\s*=\s*(\d+)\s*;\s*\1\s*(<=?)\s*(\d+)\s*;\s*(?:\+\+\1|\1\+\+)\W*")
+_SEQ = re.compile(r"seq(?: -w)?((?: \"?-?\d{1,9}\"?){1,3})")
+_BRACES = re.compile(r"\{(-?\d{1,9})\.\.(-?\d{1,9})\}")
+_COUNTED = re.compile(
+    r"\W*(\w+)\s*=\s*(\d{1,9})\s*;\s*\1\s*(<=?)\s*(\d{1,9})\s*;\s*(?:\+\+\1|\1\+\+)\W*"
+)
 _MOST = 1000  # array tasks
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from slurmkit.check.importer.choose import choose
 from slurmkit.check.importer.container import read_container
-from slurmkit.check.importer.directives import asked_tasks, read_directives
+from slurmkit.check.importer.directives import asked_tasks, int_of, read_directives
 from slurmkit.check.importer.draft import Draft, Kept, Note
 from slurmkit.check.importer.inner import read_inner, read_variables
 from slurmkit.check.importer.late import with_late
@@ -119,6 +119,8 @@ def _tell_of_branches(job: Job, launch: Launch, draft: Draft) -> None:
         if given and given[-1].context.blocks:
             line = job.script.source.place(given[-1].span.start)[0]
             why = "is given a value in a condition: taken as it is given here, whatever the others"
+            if given[-1].is_appended:
+                why = "grows in a condition: what it grows by is left out"
             draft.note(line, "changed", f"${name}", why)
 
 
@@ -133,7 +135,7 @@ def _fill(job: Job, launch: Launch, draft: Draft) -> None:
     read_launch(job, launch, draft, values, inner.prelude)
     read_step(draft, launch, line)
     read_container(script, launch, draft, values)
-    activated = read_wrappers(draft, launch, line)
+    activated = read_wrappers(script, draft, launch, line)
     read_directives(job, draft, max(asked_tasks(job), tasks if is_direct else 1))
     in_front = read_variables(script, launch, draft, values)
     Statements(job, draft, values, _origin(script, launch)).read()
@@ -187,7 +189,7 @@ def _as_slurm_had_it(job: Job, draft: Draft) -> None:
     """What slurmkit unsets before its own srun, and setup reads."""
     per_node = job.value("ntasks-per-node") or ""
     tasks = job.value("ntasks") or (
-        str((job.nodes or 1) * int(per_node)) if per_node.isdigit() else None
+        str((job.nodes or 1) * int_of(per_node)) if int_of(per_node) else None
     )
     known = {
         "SLURM_CPUS_PER_TASK": job.value("cpus-per-task"), "SLURM_NTASKS": tasks,

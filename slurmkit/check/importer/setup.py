@@ -28,7 +28,8 @@ _PLAIN_NODES = (
     "redirected_statement", "unset_command",
 )  # fmt: skip
 _ARGUMENT = re.compile(r"(?:export )?(\w+)=\"?\$\{?(\d)\}?\"?")
-_ARGUMENTS = re.compile(r"\$(?:[1-9@*#]|\{(?:[1-9@*]|#\}))")
+_QUOTED_HEREDOC = re.compile(r"<<-?\s*[\"'\\]")
+_ARGUMENTS = re.compile(r"(?<!\\)\$(?:[1-9@*#]|\{(?:[1-9@*]|#\}))")
 _READS_FILE = re.compile(
     r"^\s*(?:source|\.|eval)\s(?!.*(?:/activate|conda|/etc/profile|hook))", re.M
 )
@@ -171,7 +172,8 @@ def _is_uncalled(entry: Entry, kept: Sequence[Entry]) -> bool:
 
 
 def _tell_of_arguments(entry: Entry, draft: Draft) -> None:
-    text = re.sub(r"'[^']*'", "", entry.text)
+    is_as_it_is = _QUOTED_HEREDOC.search(entry.text) is not None
+    text = re.sub(r"'[^']*'", "", entry.text.partition("\n")[0] if is_as_it_is else entry.text)
     if entry.node.type != "function_definition" and _ARGUMENTS.search(text):
         why = "reads sbatch's own arguments: put a line `set -- WORDS` first into setup"
         draft.note(entry.line, "changed", entry.text.splitlines()[0], why)

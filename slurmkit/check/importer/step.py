@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from slurmkit.check.importer.container import OTHERS, PYXIS
 from slurmkit.check.importer.draft import Draft
-from slurmkit.check.script.launches import Launch
+from slurmkit.check.script.launches import Launch, around
 from slurmkit.check.script.layers import MPI, program_name
-from slurmkit.check.script.words import joined
+from slurmkit.check.script.read import Script
+from slurmkit.check.script.words import Word, joined
 from slurmkit.spec.reserved import reserved
 
 _SILENT = (
@@ -101,35 +103,41 @@ def _exported(draft: Draft, value: str, line: int) -> None:
             draft.note(line, "changed", "--export=NONE", why)
 
 
-def read_wrappers(draft: Draft, launch: Launch, line: int) -> list[str]:
-    """Tell what becomes of the programs in front of the launcher.
+def read_wrappers(script: Script, draft: Draft, launch: Launch, line: int) -> list[str]:
+    """Tell what becomes of the programs in front of the launcher, and in front of srun.
 
     Returns:
         Lines of setup that take the place of some.
     """
-    begin = launch.layers.srun_at
-    words = launch.layers.words[begin : launch.at]
     lines: list[str] = []
-    for name in dict.fromkeys(launch.layers.wrappers):
-        at = next((i for i, word in enumerate(words) if program_name(word) == name), None)
-        if at is None:  # it stands behind the program, in a container
-            continue
-        following = [word.shown for word in words[at + 1 :]]
-        if name in ("conda", "mamba", "micromamba"):
-            _of_conda(draft, name, following, line)
-        elif name == "uv":
-            draft.put("environment", "venv", _uv_venv(following))
-            why = "the environment that uv has made is used as it is: run `uv sync` first"
-            draft.note(line, "changed", "uv run", why)
-        elif name == "env":
-            _of_env(draft, following, line)
-        elif name in _ACTIVATED:
-            lines.append(_ACTIVATED[name])
-            draft.note(line, "changed", f"{name} run", f"instead, in setup: {lines[-1]}")
-        elif name not in _AS_IF_NOT_THERE and launch.is_launcher and name not in _CONTAINERS:
-            why = "left out: slurmkit starts the launcher itself"
-            draft.note(line, "changed", joined(words[at:]), why)
+    for command, layers in around(script, launch.command):
+        words = layers.words[: launch.at if command is launch.command else layers.at]
+        for name in dict.fromkeys(layers.wrappers):
+            at = next((i for i, word in enumerate(words) if program_name(word) == name), None)
+            if at is None or name in (*_AS_IF_NOT_THERE, *_CONTAINERS, *MPI):
+                continue  # without a place it stands behind the program, in a container
+            until = layers.srun_at if at < layers.srun_at else len(words)
+            if name in _ACTIVATED:
+                lines.append(_ACTIVATED[name])
+                draft.note(line, "changed", f"{name} run", f"instead, in setup: {lines[-1]}")
+            else:
+                _wrapper(draft, name, words[at:until], line)
     return lines
+
+
+def _wrapper(draft: Draft, name: str, words: Sequence[Word], line: int) -> None:
+    following = [word.shown for word in words[1:]]
+    if name in ("conda", "mamba", "micromamba"):
+        _of_conda(draft, name, following, line)
+    elif name == "uv":
+        draft.put("environment", "venv", _uv_venv(following))
+        why = "the environment that uv has made is used as it is: run `uv sync` first"
+        draft.note(line, "changed", "uv run", why)
+    elif name == "env":
+        _of_env(draft, following, line)
+    else:
+        why = "left out: slurmkit starts srun, and the launcher, itself"
+        draft.note(line, "changed", joined(words), why)
 
 
 _CONTAINERS = ("apptainer", "singularity", *OTHERS)
@@ -148,8 +156,9 @@ def _of_env(draft: Draft, words: list[str], line: int) -> None:
 
 def _of_conda(draft: Draft, name: str, words: list[str], line: int) -> None:
     option = next((w for w in words if w in ("-n", "--name", "-p", "--prefix")), None)
-    if option is not None and words.index(option) + 1 < len(words):
-        draft.put("environment", "conda", words[words.index(option) + 1])
+    given = words[words.index(option) + 1 :][:1] if option is not None else []
+    if given and "$" not in given[0]:
+        draft.put("environment", "conda", given[0])
     else:
         draft.note(line, "changed", f"{name} run", "write environment.conda")
 

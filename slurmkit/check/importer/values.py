@@ -112,7 +112,7 @@ class Values:
         """Tell whether pieces are all of a variable's value, and it is better named than told."""
         if all(self._is_plain(piece, order, context) for piece in pieces):
             is_given = len(pieces) == 1 and names.is_argument(pieces[0])
-            is_given &= pieces[0].default is None
+            is_given &= pieces[0].default is None and _is_whole(via, order, context)
             return is_given or via.text in names.MEETING
         whole = expand(Word((via,), via.span), order, context)
         return len(whole) == 1 and len(whole[0].pieces) == len(pieces)
@@ -263,6 +263,12 @@ class Values:
 
     def _line(self, piece: Piece) -> int:
         return self._source.place(piece.span.start)[0]
+
+
+def _is_whole(via: Piece, order: int, context: Context | None) -> bool:
+    """Tell whether a variable's value is no more than one piece."""
+    whole = expand(Word((via,), via.span), order, context)
+    return len(whole) == 1 and len(whole[0].pieces) == 1
 
 
 def _stays(word: Word) -> bool:

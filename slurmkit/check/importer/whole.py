@@ -18,7 +18,12 @@ _BESIDE = ("cd", "ulimit", "umask", "module", "ml", "conda", "mamba", "micromamb
 
 
 _ARGUMENT = re.compile(rb"\$\{?[1-9@*]")
-_IN_FRONT = ("time", "nohup", "exec", "command", "unbuffer", "setsid")
+_WRAPPERS = (
+    "numactl", "taskset", "timeout", "nice", "ionice", "stdbuf", "nsys", "ncu", "strace", "perf",
+    "valgrind", "rocprof", "rocprofv3", "nvprof", "dlprof", "hpcrun", "xvfb-run", "catchsegv",
+    "xargs", "sudo", "tini", "dumb-init",
+)  # fmt: skip
+_STARTERS = ("time", "nohup", "exec", "command", "unbuffer", "setsid")
 _ONE_VALUE = (
     "-np", "-n", "-N", "-npernode", "-ppn", "-perhost", "-x", "-map-by", "-bind-to", "-rank-by",
     "-hostfile", "-machinefile", "-f", "-host", "-hosts", "-H", "-wdir", "-wd", "-c", "-prefix",
@@ -48,7 +53,7 @@ def direct(job: Job, command: Command) -> Launch:
 def begin(layers: Layers) -> int:
     """Return where a program stands that nobody knows by its name."""
     at = behind_image(layers)
-    while at + 1 < len(layers.words) and program_name(layers.words[at]) in _IN_FRONT:
+    while at + 1 < len(layers.words) and program_name(layers.words[at]) in _STARTERS:
         at += 1
     return _behind_mpirun(layers, at) if program_name(layers.words[at]) in MPI else at
 
@@ -64,18 +69,19 @@ def _behind_mpirun(layers: Layers, start: int) -> int:
 def as_it_stands(job: Job, launch: Launch) -> Launch:
     """Return a launch whose program is all that has to stay together.
 
-    That is a shell with its text, where the text is more than a program and what leads to it; and
-    a container's program, where slurmkit has none of that kind.
+    That is a shell with its text, where the text is more than a program and what leads to it; what
+    stands in front of the program, such as numactl; and a container's program, where slurmkit has
+    none of that kind.
     """
     if launch.kind != "direct":
         return launch
     chain = list(around(job.script, launch.command))
     outer, layers = chain[-1]
     if len(chain) > 1 and layers.program in SHELLS and not layers.remote:
-        at = _other_container(layers, layers.at)
+        at = _in_front(layers, layers.at)
         if at is not None or any(_is_involved(*inner) for inner in chain[:-1]):
             return _from(direct(job, outer), layers.at if at is None else at)
-    at = _other_container(launch.layers, launch.at)
+    at = _in_front(launch.layers, launch.at)
     return launch if at is None else _from(launch, at)
 
 
@@ -87,10 +93,10 @@ def _from(launch: Launch, at: int) -> Launch:
     )  # fmt: skip
 
 
-def _other_container(layers: Layers, until: int) -> int | None:
-    """Return where a container's program stands that a job file cannot name."""
+def _in_front(layers: Layers, until: int) -> int | None:
+    """Return where what stays in front of the program begins: numactl, a container's program."""
     for at in range(layers.srun_at, min(until + 1, len(layers.words))):
-        if program_name(layers.words[at]) in OTHERS:
+        if program_name(layers.words[at]) in (*OTHERS, *_WRAPPERS):
             return at
     return None
 

@@ -39,23 +39,37 @@ def _part(part: str, value: Any) -> str:
     if part == "sweep":  # values side by side: an array may have hundreds
         lists = {key: json.dumps(values, ensure_ascii=False) for key, values in value.items()}
         return "sweep:\n" + "".join(f"  {key}: {text}\n" for key, text in lists.items())
+    if part == "entrypoint" and any("\n" in word for word in value.get("command", ())):
+        text = "entrypoint:\n  command:\n" + "".join(_word(word) for word in value["command"])
+        if _reads_as(text, {part: value}):
+            return text
     if isinstance(value, dict):
         names = [name for name in _FIELDS.get(part, ()) if name in value]
         value = {name: value[name] for name in (*names, *value)}
     return dump_yaml({part: value})
 
 
+def _word(text: str) -> str:
+    """A word of a command; a shell's text of several lines as it stands."""
+    if "\n" not in text:
+        return f"  {dump_yaml([text])}"
+    mark = "|2" if text.endswith("\n") else "|2-"
+    return f"  - {mark}\n" + "".join(
+        f"    {row}\n" if row else "\n" for row in text.removesuffix("\n").split("\n")
+    )
+
+
 def _kept(line: Kept) -> str:
     comment = f"  # {line.comment}\n" if line.comment else ""
     block = "- |-\n" + "".join(f"  {row}".rstrip(" ") + "\n" for row in line.text.split("\n"))
     item = dump_yaml([line.text])
-    if "\n" in line.text and _reads_as(block, line.text):
+    if "\n" in line.text and _reads_as(block, [line.text]):
         item = block
     return comment + "".join(f"  {row}".rstrip(" ") + "\n" for row in item.splitlines())
 
 
-def _reads_as(block: str, text: str) -> bool:
+def _reads_as(block: str, value: Any) -> bool:
     try:
-        return bool(yaml.safe_load(block) == [text])
+        return bool(yaml.safe_load(block) == value)
     except yaml.YAMLError:
         return False

@@ -28,7 +28,8 @@ _VARIABLES: dict[str, Interval] = {
 _TAIL = re.compile(
     r"(?:echo|printf)(?: -n| '?%s'?)? \"?\$\{?SLURM_(?:ARRAY_)?JOB_?ID\}?\"? *\| *tail -c *(\d)"
 )
-_SHUF = re.compile(r"shuf (?:-n ?1 )?-i ?(\d+)-(\d+)(?: -n ?1)?")
+_ENDLESS = 10**18
+_SHUF = re.compile(r"shuf (?:-n ?1 )?-i ?(\d{1,9})-(\d{1,9})(?: -n ?1)?")
 
 
 def interval(pieces: Sequence[Piece], array_most: int) -> Interval | None:
@@ -43,13 +44,18 @@ def interval(pieces: Sequence[Piece], array_most: int) -> Interval | None:
     if len(known) < len(parts):
         return None
     if len(known) == 1:
-        return known[0][0]
+        return _shown(known[0][0])
     low = high = 0
     for (least, most), digits in known:  # side by side: `1${SLURM_JOB_ID: -4}`
         if digits is None:
             return None
         low, high = low * 10**digits + least, high * 10**digits + most
-    return low, high
+    return _shown((low, high))
+
+
+def _shown(found: Interval) -> Interval | None:
+    """Return it unless its numbers are longer than anybody wants to read."""
+    return found if max(map(abs, found)) < _ENDLESS else None
 
 
 def _of_piece(piece: Piece, array_most: int) -> tuple[Interval, int | None] | None:
@@ -102,7 +108,7 @@ def _of_text(text: str, array_most: int) -> Interval | None:
         return _calculated(
             ast.parse(plain.replace("/", "//").strip(), mode="eval").body, array_most
         )
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
 
 

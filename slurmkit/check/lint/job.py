@@ -18,7 +18,8 @@ from slurmkit.check.script.shell import Context
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import number
 from slurmkit.check.script.words import Word
-from slurmkit.slurm.scalars import parse_version
+from slurmkit.check.secrets import without_secrets
+from slurmkit.slurm.scalars import parse_version, whole
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Job:
         return Found(
             code=code,
             place=f"{self.script.source.name}:{line}:{column}",
-            what=what,
-            fix=fix or rule.fix,
-            evidence=evidence,
+            what=without_secrets(what),
+            fix=without_secrets(fix) if fix else rule.fix,
+            evidence=without_secrets(evidence),
             severity=severity or rule.severity,
             span=span,
             edits=tuple(edits),
@@ -102,7 +103,7 @@ class Job:
         if text is None:
             has_tasks = self.value("ntasks") is not None
             return None if has_tasks and self.value("ntasks") != "1" else 1
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text.strip(), re.ASCII)
         if match is None or (match[2] and match[2] != match[1]):
             return None
         return int(match[1])
@@ -117,10 +118,10 @@ class Job:
         """How many tasks a node the directives pin; None where they do not."""
         text = self.value("ntasks-per-node")
         if text is not None:
-            return int(text) if text.isdigit() else None
-        tasks = self.value("ntasks")
-        if tasks is not None and tasks.isdigit() and self.nodes:
-            return int(tasks) // self.nodes if int(tasks) % self.nodes == 0 else None
+            return whole(text)
+        tasks = whole(self.value("ntasks"))
+        if tasks is not None and self.nodes:
+            return tasks // self.nodes if tasks % self.nodes == 0 else None
         return None
 
     @cached_property
@@ -179,22 +180,21 @@ class Job:
         """What the directives make of Slurm's variables, such as SLURM_JOB_NUM_NODES."""
         nodes, tasks, gpus = self.nodes, self.tasks_per_node, self.gpus_per_node
         said = self.value("nodes") is not None
-        cpus, all_tasks = self.value("cpus-per-task"), self.value("ntasks")
+        all_tasks = self.value("ntasks")
         found: dict[str, int | None] = {
             "SLURM_JOB_NUM_NODES": nodes if said else None,
             "SLURM_NNODES": nodes if said else None,
             "SLURM_GPUS_ON_NODE": gpus,
-            "SLURM_CPUS_PER_TASK": int(cpus) if cpus and cpus.isdigit() else None,
+            "SLURM_CPUS_PER_TASK": whole(self.value("cpus-per-task")),
         }
         for name, variable in (
             ("gpus-per-node", "SLURM_GPUS_PER_NODE"),
             ("ntasks-per-node", "SLURM_NTASKS_PER_NODE"),
             ("gpus-per-task", "SLURM_GPUS_PER_TASK"),
         ):
-            text = self.value(name)
-            found[variable] = int(text) if text and text.isdigit() else None
+            found[variable] = whole(self.value(name))
         if all_tasks is not None:
-            found["SLURM_NTASKS"] = int(all_tasks) if all_tasks.isdigit() else None
+            found["SLURM_NTASKS"] = whole(all_tasks)
         elif said and nodes and tasks:
             found["SLURM_NTASKS"] = nodes * tasks
         found["SLURM_NPROCS"] = found.get("SLURM_NTASKS")
@@ -202,9 +202,8 @@ class Job:
 
     def count(self, option: Given[Word], order: int, context: Context) -> int | None:
         """Return an option of srun's as a number."""
-        text = option.value or ""
-        if text.isdigit():
-            return int(text)
+        if (plain := whole(option.value)) is not None:
+            return plain
         word = option.origins[-1]
         if len(option.origins) == 1:
             word = after_equals(word)
@@ -220,8 +219,8 @@ def gpu_count(text: str) -> int | None:
         if words[0] != "gpu" and "gpu" in text:
             continue  # another generic resource
         last = words[-1]
-        if last.isdigit():
-            total += int(last)
+        if (number_of := whole(last)) is not None:
+            total += number_of
         elif re.fullmatch(r"[\w.-]+", last):
             total += 1
         else:

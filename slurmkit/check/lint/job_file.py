@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from slurmkit.check.finding import Finding
+from slurmkit.slurm.scalars import whole
 from slurmkit.spec.errors import Path, Place, dotted
 from slurmkit.spec.warnings import tells_a_secret
 
@@ -75,11 +76,10 @@ def _resources(spec: JobSpec) -> Iterator[_Said]:
     if resources.memory_per_node is None:
         what = "no memory is asked for: the site's default may be small"
         yield _Said("SK215", top, what, "Set resources.memory_per_node; 0 is all of a node's.")
-    memory = resources.memory_per_node or ""
-    if memory.isdigit() and int(memory):
+    if memory := whole(resources.memory_per_node):
         from slurmkit.check.lint.facts import LEAST_MEMORY
 
-        if int(memory) < LEAST_MEMORY:
+        if memory < LEAST_MEMORY:
             what = f"{memory} MB a node are less than Python and torch need"
             fix = f"Write {memory}G, if that is meant."
             yield _Said("SK613", (*top, "memory_per_node"), what, fix)
@@ -150,7 +150,7 @@ def _texts(spec: JobSpec) -> Iterator[_Said]:
     }
     if not any(texts.values()):
         return
-    from slurmkit.check.lint.secrets import secrets
+    from slurmkit.check.secrets import secrets
 
     for path, words in texts.items():
         if any(secrets(" ".join(words).encode(errors="replace"))):

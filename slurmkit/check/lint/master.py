@@ -12,7 +12,7 @@ from slurmkit.check.lint.settings import Setting
 from slurmkit.check.lint.shape import step_nodes
 from slurmkit.check.lint.work import works
 from slurmkit.check.script.launches import Launch, LaunchOption, after_equals
-from slurmkit.check.script.shell import Assignment, Context, Shell
+from slurmkit.check.script.shell import Assignment, Command, Context, Shell
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import assigned, expand
 from slurmkit.check.script.words import Piece, Word
@@ -59,7 +59,7 @@ def ports(job: Job) -> tuple[Given, ...]:
 
 def _given(job: Job, options: Sequence[str], names: Sequence[str]) -> Iterator[Given]:
     used: set[int] = set()
-    handed = [s for s in job.settings if s.name in names and s.command and s.statement is None]
+    handed = _handed_over(job, names)
     for launch in job.launches:
         command = launch.command
         for name in options:
@@ -77,7 +77,9 @@ def _given(job: Job, options: Sequence[str], names: Sequence[str]) -> Iterator[G
             if found is not None and found.value is not None and _is_seen(job, found):
                 used.add(id(found))
                 yield _of_assignment(found, job, launch)
-        yield from _handed_over(handed, launch)
+        for starter in {command, launch.srun_command}:
+            for setting in handed.get(starter, ()):
+                yield _of_setting(setting, launch)
         for word in launch.arguments:
             if _URL.search(word.shown):
                 value = word if word.shown.startswith("tcp:") else after_equals(word)
@@ -89,15 +91,20 @@ def _given(job: Job, options: Sequence[str], names: Sequence[str]) -> Iterator[G
         yield from _for_unknown_programs(job, name, used)
 
 
-def _handed_over(handed: Sequence[Setting], launch: Launch) -> Iterator[Given]:
+def _handed_over(job: Job, names: Sequence[str]) -> dict[Command | None, list[Setting]]:
     """`srun --export=ALL,MASTER_ADDR=n1 python …`, `env MASTER_ADDR=n1 python …`."""
-    for setting in handed:
-        is_own = setting.command in {launch.command, launch.srun_command}
-        if is_own and setting.value is not None:
-            yield Given(
-                setting.name, setting.value, setting.order, setting.context, setting.shell,
-                setting.span, launch,
-            )  # fmt: skip
+    found: dict[Command | None, list[Setting]] = {}
+    for setting in job.settings:
+        if setting.name in names and setting.command is not None and setting.statement is None:
+            found.setdefault(setting.command, []).append(setting)
+    return found
+
+
+def _of_setting(setting: Setting, launch: Launch) -> Given:
+    word = setting.value or Word((), setting.span)
+    return Given(
+        setting.name, word, setting.order, setting.context, setting.shell, setting.span, launch
+    )
 
 
 def _for_unknown_programs(job: Job, name: str, used: set[int]) -> Iterator[Given]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from slurmkit.check.finding import Severity
 from slurmkit.check.lint.rule import Found, rules
-from slurmkit.check.lint.secrets import without_secrets
 from slurmkit.check.script.source import Source
+from slurmkit.check.secrets import without_secrets
 
 _WIDTH = 100
 _SHOWN = 88  # characters of a line of the script

@@ -81,7 +81,7 @@ def elastic(job: Job, launch: Launch) -> tuple[int, int] | None:
     if option is None:
         return None
     text = resolve(option.value, launch.command.order, launch.command.context, job.numbers)
-    match = re.fullmatch(r"(\d+):(\d+)", text or "")
+    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text or "")
     return (int(match[1]), int(match[2])) if match else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from slurmkit.slurm.scalars import GrammarError, parse_memory
+from slurmkit.slurm.scalars import GrammarError, is_number, parse_memory
 
 MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 _COUNTS = (
@@ -17,10 +17,10 @@ _COUNTS = (
 )  # fmt: skip
 _SIGNAL = re.compile(
     r"(?:[RB]+:)?(?:\d+|(?:SIG)?(?:HUP|INT|QUIT|ABRT|KILL|ALRM|TERM|USR1|USR2|URG|CONT|STOP|TSTP"
-    r"|STP|TTIN|TTOU|CHLD|PIPE|XCPU))(?:@(\d+))?",
+    r"|STP|TTIN|TTOU|CHLD|PIPE|XCPU))(?:@(\d{1,9}))?",
     re.IGNORECASE,
 )
-_TASKS = re.compile(r"(\d+)(?:-(\d+)(?::0*[1-9]\d*)?)?")
+_TASKS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::0*[1-9]\d*)?)?", re.ASCII)
 _WORDS = {
     "hint": ("compute_bound", "memory_bound", "multithread", "nomultithread", "help"),
     "kill-on-invalid-dep": ("yes", "no"),
@@ -60,7 +60,7 @@ def right_value(name: str, value: str) -> str | None:
 def _is_array(value: str) -> bool:
     """Tell whether a value is one of --array's; an empty number between commas is passed over."""
     tasks, _, most = value.partition("%")
-    if most and not most.isdigit():
+    if most and not is_number(most):
         return False
     parts = [part for part in tasks.strip("[]").split(",") if part]
     matches = [_TASKS.fullmatch(part) for part in parts]

@@ -12,12 +12,15 @@ import json
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+CODE = (".py", ".sh")
+LARGE = 64 << 20  # bytes: no code that somebody wrote
 MOST_FILES = 3000
 SKIPPED = {"node_modules", "__pycache__", "runs", "build", "dist", "site-packages"}
 
@@ -62,11 +65,13 @@ def starts(wanted: dict[str, Any]) -> list[Path]:
         return list(map(Path, spec.submodule_search_locations or [str(spec.origin)]))
     if wanted.get("script"):
         return [Path(wanted["script"]).expanduser()]
-    return [Path(word) for word in wanted.get("command", []) if is_own_file(word)]
+    command = wanted.get("command", [])
+    programs = [word for at, word in enumerate(command) if not at or word.endswith(CODE)]
+    return [Path(word) for word in programs if is_own_file(word)]
 
 
 def is_own_file(word: str) -> bool:
-    """Tell whether a word of a command names a file that is not the system's."""
+    """Tell whether a word names a file that is not the system's."""
     try:
         return Path(word).is_file() and not word.startswith(("/usr/", "/bin/"))
     except OSError:  # too long for a name
@@ -98,8 +103,13 @@ def skipped(path: Path) -> bool:
 
 
 def checksum(path: Path) -> str:
-    """Return the checksum of a file; of one that cannot be read, why."""
+    """Return the checksum of a file, of a large one the size; where it cannot be read, why."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe, say, which would hold us up
+            return "no file"
+        if found.st_size > LARGE:
+            return f"{found.st_size} bytes"
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError as error:
         return str(error.strerror)

@@ -68,12 +68,14 @@ def as_job(spec: JobSpec, say: Callable[[str], None]) -> Ran:
         say(f"job {entry.id} is cancelled")
         job.cancel()
         raise
+    if state.name not in ("COMPLETED", "FAILED"):
+        say(f"job {entry.id} is {state}: {state.words}")
     run = RunDirectory(Path(entry.directory))
     try:
         said = run.output.read_text(encoding="utf-8", errors="replace")
     except OSError:
         said = ""
-    return Ran(run.path, f"{said}\njob {entry.id} is {state}: {state.words}")
+    return Ran(run.path, said or f"job {entry.id} is {state}: {state.words}")
 
 
 def in_allocation(spec: JobSpec) -> Ran:
@@ -85,11 +87,13 @@ def in_allocation(spec: JobSpec) -> Ran:
     check_here(spec, os.environ)
     script = render(spec, checks_only=True)
     start = Path(spec.sbatch.get("chdir", ".")).expanduser()
+    directory = run_directory(spec, os.environ["SLURM_JOB_ID"])
+    (directory / "preflight.json").unlink(missing_ok=True)  # of an earlier run in this allocation
     with tempfile.TemporaryFile() as output:
         subprocess.run(
             ["bash"], check=False, input=script.encode(), stdout=output, stderr=output, cwd=start
         )
-        return Ran(run_directory(spec, os.environ["SLURM_JOB_ID"]), _text(output))
+        return Ran(directory, _text(output))
 
 
 def simulated(spec: JobSpec, nodes: int | None, processes_per_node: int | None) -> Ran:

@@ -10,6 +10,7 @@ from slurmkit.check.script.heredoc import heredoc
 from slurmkit.check.script.shell import Assignment, Command, Context, Shell
 from slurmkit.check.script.source import Text
 from slurmkit.check.script.words import Word, known_text, read_word
+from slurmkit.slurm.scalars import whole
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -110,10 +111,8 @@ class Assignments:
             return
         said = command.words[1].literal if len(command.words) > 1 else "1"
         items = before[-1].items
-        if items is not None and said is not None and said.isdigit():
-            items = items[int(said) :]
-        else:
-            items = None
+        count = whole(said)
+        items = items[count:] if items is not None and count is not None else None
         order = self._script.next_order()
         positional(self._shell, items, order, command.context, command)
 

@@ -19,6 +19,8 @@ _BRACES = re.compile(rb"\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}")
 _INLINE = re.compile(rb"`#[^`\n]*`")
 # `$A/$B/c`: the grammar ends the word in front of `$B`, but reads `$A%$B%c`, and a remainder, well.
 _JOINED = re.compile(rb"(\$\w+)[/.,+~^-]")
+# `$'a\\'` ends there; to the grammar the last backslash keeps the quote, and it reads on.
+_ANSI = re.compile(rb"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
 
 
 @cache
@@ -43,6 +45,8 @@ def parse(data: bytes) -> Node:
     data = data.replace(b"\0", b"_")  # at a NUL it would lose its place
     if b"`#" in data:
         data = _INLINE.sub(lambda match: b" " * len(match[0]), data)
+    if b"\\\\'" in data:
+        data = _ANSI.sub(_closed, data)
     data = _ANGLE.sub(_word, data)
     data = _JOINED.sub(rb"\1%", data)
     root = parser().parse(data).root_node
@@ -59,6 +63,11 @@ def without_placeholders(data: bytes) -> bytes:
 
 def _word(match: re.Match[bytes]) -> bytes:
     return b"_" * len(match[0])
+
+
+def _closed(match: re.Match[bytes]) -> bytes:
+    said = match[0]
+    return said[:-3] + b"__'" if said.endswith(b"\\\\'") else said
 
 
 def _lost(root: Node) -> int:

@@ -48,7 +48,7 @@ _WITH_SUBCOMMANDS = frozenset(
     {"conda", "mamba", "micromamba", "uv", "poetry", "pixi", "pipenv", "hatch", "singularity",
      "apptainer", "docker", "podman", "podman-hpc", "enroot", "sarus", "udocker"}
 )  # fmt: skip
-_NAMING = frozenset({"-n", "--name", "-p", "--prefix", "--with", "--extra", "--group"})
+_NAMING = frozenset({"-n", "--name", "-p", "--prefix", "--with", "--extra", "--group", "-e"})
 _OPTIONS = re.compile(r"srun|slurm|arg|opt|flag|param|container|extra|mount|bind", re.IGNORECASE)
 _SSH_WITH_VALUE = set("bcDEeFIiJLlmOopQRSWw")
 
@@ -178,7 +178,10 @@ def _is_list(word: Word) -> bool:
 
 def _next(words: list[Word], at: int) -> int | None:
     """Return where the program stands that a wrapper starts."""
-    has_subcommands = program_name(words[at]) in _WITH_SUBCOMMANDS
+    name = program_name(words[at])
+    if name == "command" and any(word.shown in ("-v", "-V") for word in words[at + 1 : at + 2]):
+        return None
+    has_subcommands = name in _WITH_SUBCOMMANDS
     if has_subcommands and not _starts(words[at + 1 :]):
         return None
     for i in range(at + 1, len(words)):

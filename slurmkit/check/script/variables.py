@@ -148,12 +148,12 @@ def _value(
     """Return the words of what was assigned; None where that is not plain."""
     operation = "" if piece.default is not None else piece.operation
     if found.items is not None:
-        if found.name == "@" and (part := re.fullmatch(r":(\d+)", operation)):
+        if found.name == "@" and (part := re.fullmatch(r":(\d{1,9})", operation)):
             return list(found.items[int(part[1]) - 1 :])
         if operation in ("[@]", "[*]") or (found.name == "@" and not operation):
             before = _before(found, piece, order, context, appended)
             return [*before, *found.items] if before is not None else None
-        index = re.fullmatch(r"\[(\d+)\]", operation or "[0]")
+        index = re.fullmatch(r"\[(\d{1,9})\]", operation or "[0]")
         if index and int(index[1]) < len(found.items) and not found.is_appended:
             item = found.items[int(index[1])]
             return [item] if item.literal is not None else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "variable", "substitution", "arithmetic"]
 
-_PLACEHOLDER = re.compile("\ue000(.)\ue001|__put_in_(\\d+)__", re.DOTALL)
+_PLACEHOLDER = re.compile("\ue000(.)\ue001|__put_in_(\\d{1,9})__", re.DOTALL)
 _FIRST = 0xE100
 _IN_FRONT = re.compile(r"[#!](\[[@*]\]|[@*])?\Z")
 _MOST = 0x1500  # placeholders that fit into the private characters

@@ -52,6 +52,14 @@ def size(count: float) -> str:
     return _with_unit(count, _BYTES)
 
 
+def as_asked(count: int) -> str:
+    """Return bytes as people ask for memory: `500G`, by powers of 1024, and all of them."""
+    for power, unit in ((40, "T"), (30, "G"), (20, "M"), (10, "K")):
+        if count and count % (1 << power) == 0:
+            return f"{count >> power}{unit}"
+    return size(count)
+
+
 def plain(value: float) -> str:
     """Return a number in three digits, and never with an exponent."""
     text = f"{value:.3g}"

@@ -40,6 +40,7 @@ def _without_torch(facts: Facts) -> list[Finding]:
     """Find nodes where torch is not to be imported; a job may be one that wants none."""
     torch = facts.of("torch")
     lacking = {node: said for node, said in torch.items() if "ready" not in said}
+    slow = [node for node, said in lacking.items() if "timeout" in said or said.get("hangs")]
     found = []
     for node, said in lacking.items():
         why = str(said.get("error", f"it is not imported in {said.get('timeout', 0):.3g} s"))
@@ -49,6 +50,9 @@ def _without_torch(facts: Facts) -> list[Finding]:
         if absent and not facts.settings.torch:
             what, severity = "no all-reduce is tried: torch is not installed", "warning"
             fix = "leave ranks out of the checks, or install torch where the program wants it"
+        elif node in slow and 2 * len(slow) > len(torch):
+            what, severity = "no all-reduce is tried: importing torch takes long", "warning"
+            fix = "the job will wait as long: a slow file system under the environment"
         blame = (node,) if len(lacking) < len(torch) else ()
         found.append(Finding("ranks-fail", node, what, fix, why, severity, blame))
     return found

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from ..facts import Facts
-from .common import counted, several, size, usable
+from .common import as_asked, counted, several, size, usable
 from .finding import Column, Finding
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -48,13 +48,14 @@ def _room(facts: Facts, column: Column, node: int, path: str, found: dict[str, A
         fix = "see its owner, rights and mount options there (ls -ld, findmnt)"
         column.add(Finding("disk-not-writable", node, what, fix, left, blame=blame), "no write")
     elif found["free"] < facts.settings.free:
-        what = f"too little room in {path}: {size(facts.settings.free)} are wanted"
+        what = f"too little room in {path}: {as_asked(facts.settings.free)} are wanted"
         fix = "make room, or have checkpoints elsewhere; preflight.free_space says what is wanted"
         column.add(Finding("disk-low", node, what, fix, left, blame=blame), "low")
     elif found.get("inodes") is not None and found["inodes"] < _INODES:
         what = f"only {counted(found['inodes'], 'more file')} can be made in {path}"
         fix = "remove small files there (df -i)"
-        column.add(Finding("disk-low", node, what, fix, left, blame=blame), "no inodes")
+        # A warning: file systems that do not count files say anything here, and one was made.
+        column.add(Finding("disk-low", node, what, fix, left, "warning", blame), "no inodes")
 
 
 def _everywhere(facts: Facts, path: str) -> bool:

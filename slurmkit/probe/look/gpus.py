@@ -177,7 +177,10 @@ def xids() -> list[dict[str, Any]]:
 
 
 def read_xids(text: str, uptime: float) -> list[dict[str, Any]]:
-    """Read the last of them from the kernel's log, whose lines bear seconds since the start."""
+    """Read the last of them from the kernel's log, whose lines bear seconds since the start.
+
+    What stands before the driver was loaded again is over.
+    """
     found = [
         {
             "xid": int(match["xid"]),
@@ -185,7 +188,7 @@ def read_xids(text: str, uptime: float) -> list[dict[str, Any]]:
             "age": max(uptime - float(match["at"]), 0.0),
             "text": match["rest"].strip(" ,")[:200],
         }
-        for match in _XID.finditer(text)
+        for match in _XID.finditer(text.rpartition("NVRM: loading NVIDIA")[2])
     ]
     return found[-20:]
 

@@ -51,7 +51,7 @@ def reach(address: str, port: int, token: str, seconds: float = _PATIENCE) -> st
     try:
         with _connected(address, port, token, min(seconds, _PATIENCE)):
             return "ok"
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         return why(error)
 
 
@@ -63,14 +63,16 @@ def transfer(dials: dict[str, Any], token: str, moment: float, seconds: float) -
         try:
             with _connected(address, port, token, min(seconds, _PATIENCE)) as line:
                 return {"rate": _send(line, moment, seconds)}
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             return {"error": why(error)}
 
     return each(sorted(dials), seconds, send_to)
 
 
-def why(error: OSError) -> str:
+def why(error: OSError | UnicodeError) -> str:
     """Say why a connection came to nothing."""
+    if isinstance(error, UnicodeError):  # a part of it is empty, or longer than 63 letters
+        return f"name not resolved ({error})"
     if isinstance(error, socket.gaierror):
         return f"name not resolved ({error.strerror})"
     if isinstance(error, socket.timeout):

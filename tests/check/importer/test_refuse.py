@@ -24,6 +24,7 @@ LAUNCH = b"srun torchrun --nnodes=2 train.py\n"
         (b"", "job: has no command"),
         (b"#!/bin/bash\n#SBATCH -N 2\n", "job: has no command"),
         (b"#!/bin/bash\necho a\nsbatch --array=1-3 b.sh\n", "job:3: submits jobs, and starts no"),
+        (b"#!/bin/bash\nsrun -n 4\n", "starts no program that can be told"),
         (b"#!/bin/bash\nsource activate base\n", "starts no program that can be told"),
     ],
 )

@@ -78,6 +78,11 @@ def test_exports_side_by_side_of_which_slurmkit_has_some() -> None:
     assert "dropped MASTER_PORT: slurmkit works it out" in notes(body, HEAD)
 
 
+def test_an_argument_within_a_variable_keeps_its_number() -> None:
+    body = 'CMD="python t.py --name $1 --lr ${2:-0.1}"\nsrun $CMD'
+    assert entrypoint(body)["args"] == ["--name", "${env:ARG_1}", "--lr", "0.1"]
+
+
 def test_a_task_reads_its_own_number() -> None:
     body = "srun bash -c 'export GPU=$SLURM_LOCALID; python t.py $SLURM_PROCID'"
     found = job(body)

@@ -125,3 +125,37 @@ def test_a_site_s_other_network_in_the_rendezvous() -> None:
         "host_suffix": "i"
     }
     assert "site" not in yaml.safe_load(imported(f"srun torchrun {meet}:29500 t.py\n").text)
+
+
+@pytest.mark.parametrize("again", ["scontrol requeue $SLURM_JOB_ID", "sbatch again.sh"])
+def test_a_trap_that_brings_the_job_back(again: str) -> None:
+    trap = f"again() {{\n  {again}\n}}\ntrap again USR1\ntrap again TERM\n"
+    found = imported(f"#SBATCH --signal=B:USR1@240 -t 60\n{trap}{LAUNCH}")
+    data = yaml.safe_load(found.text)
+    assert data["requeue"] == {"lead_time": 240}
+    assert "setup" not in data.get("environment", {})
+    assert why(found, "moved", "trap again TERM") == "see `requeue`"
+
+
+@pytest.mark.parametrize(
+    ("line", "entrypoint", "what"),
+    [
+        ('srun python -u "$@"', {"script": "${env:ARG_1}"}, "$@"),
+        ("source ./run.sh -a 1", {"command": ["bash", "./run.sh", "-a", "1"]}, "source"),
+    ],
+)
+def test_a_program_that_is_none_to_be_started(
+    line: str, entrypoint: dict[str, object], what: str
+) -> None:
+    found = imported(line + "\n")
+    assert yaml.safe_load(found.text)["entrypoint"] == entrypoint
+    assert what in [note.what for note in found.notes]
+
+
+def test_a_heredoc_s_own_arguments_are_not_sbatchs() -> None:
+    for begin, word in (("EOF", r"\$*"), ("'EOF'", "$*")):
+        found = imported(f"cat <<{begin} > go\nexec {word}\nEOF\nsrun ./go python t.py\n")
+        assert yaml.safe_load(found.text)["entrypoint"] == {"script": "t.py"}
+        assert not [note for note in found.notes if "set --" in note.why]
+    read = imported("cat <<EOF > go\necho $1\nEOF\n" + LAUNCH)
+    assert [note for note in read.notes if "set --" in note.why]

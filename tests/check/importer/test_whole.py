@@ -60,6 +60,12 @@ def test_pyxis_around_a_shells_text() -> None:
     assert found["entrypoint"]["command"] == ["sh", "-c", "if x; then ./a; else ./b; fi"]
 
 
+def test_an_image_that_the_script_leaves_open() -> None:
+    body = 'I=""\nsrun --container-image=$I --container-mounts= python t.py'
+    assert job(body, TASKS)["container"] == {"runtime": "pyxis", "image": "${env:CONTAINER_IMAGE}"}
+    assert "set CONTAINER_IMAGE" in notes(body, TASKS)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -150,3 +156,48 @@ def test_a_step_of_one_task_is_not_the_program() -> None:
     body = "srun python t.py\nsrun -N 1 -n 1 python gather.py"
     assert job(body, TASKS)["entrypoint"]["script"] == "t.py"
     assert "srun -N 1 -n 1 python gather.py: starts a program behind" in notes(body, TASKS)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("srun numactl --membind=0 python t.py a", "numactl --membind=0 python t.py a"),
+        ("timeout 1h ./a.out", "timeout 1h ./a.out"),
+        ("srun nsys profile -o x python -u t.py", "nsys profile -o x python -u t.py"),
+        ("srun bash -c 'RANK=$SLURM_PROCID numactl -N 0 python t.py'", "numactl -N 0 python t.py"),
+        ("srun timeout 1h bash -c 'cd a; ./b'", "timeout 1h bash -c cd a; ./b"),
+        ("srun apptainer exec x.sif numactl -N 0 ./a", "numactl -N 0 ./a"),
+    ],
+)
+def test_what_stands_in_front_of_a_program_stays(line: str, words: str) -> None:
+    assert " ".join(command(line)) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("srun numactl -N 0 torchrun t.py", "numactl -N 0"),
+        ("srun timeout 1h bash -c 'torchrun t.py'", "timeout 1h"),
+        ("timeout 5h srun python t.py", "timeout 5h"),
+    ],
+)
+def test_what_stands_in_front_of_srun_or_a_launcher_is_told(line: str, told: str) -> None:
+    assert job(line)["entrypoint"] == {"script": "t.py"}
+    assert f"changed {told}: left out" in notes(line)
+
+
+@pytest.mark.parametrize("line", ["srun nohup python t.py", "time srun python t.py"])
+def test_what_changes_nothing_goes_without_a_word(line: str) -> None:
+    assert job(line, TASKS)["entrypoint"] == {"script": "t.py"}
+    assert not notes(line, TASKS)
+
+
+def test_the_environment_in_front_of_a_shell() -> None:
+    body = "srun conda run -n e env A=1 bash -c 'torchrun t.py'"
+    assert job(body)["environment"] == {"conda": "e", "variables": {"A": "1"}}
+
+
+def test_a_conda_environment_that_a_variable_names() -> None:
+    body = "ENV=$1\nsrun conda run -n $ENV python t.py"
+    assert "environment" not in job(body, TASKS)
+    assert "changed conda run: write environment.conda" in notes(body, TASKS)

@@ -72,6 +72,11 @@ def test_fixing_twice_changes_no_more(data: bytes) -> None:
     mends_once(data)
 
 
+def test_a_file_that_ends_within_a_command() -> None:
+    for data in (b"sbatch <<EOT \\", b"sbatch <<EOT", b"#!/bin/bash\nsrun \\\n<<EOT \\"):
+        check(data)
+
+
 def test_all_kinds_of_nesting() -> None:
     deep = b"$(" * 2000 + b")" * 2000
     for data in (deep, b"(" * 3000, b"if true; then\n" * 800, b"'" * 999, b"a=$a" * 2000):

@@ -73,6 +73,11 @@ def test_a_directory_is_made_by_newer_versions() -> None:
     assert found("SK413", script, (23, 2)) == []
 
 
+def test_nothing_goes_on_behind_a_closed_block() -> None:
+    (one,) = found("SK409", "f() {\n  ls\n}\n  --x 1 &")
+    assert one.edits == ()
+
+
 def test_errexit_is_told_by_a_command_whose_failure_matters() -> None:
     first, second = "#SBATCH -N1\necho start\nln -s a b\nsrun ./a", "#SBATCH -N1\ndate\nsrun ./a"
     assert ["`ln`" in f.what for f in found("SK401", first)] == [True]

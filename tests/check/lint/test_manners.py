@@ -79,6 +79,23 @@ def test_values_that_sbatch_refuses(option: str, is_refused: bool) -> None:
     assert bool(found("SK109", f"#SBATCH {option}\n")) == is_refused
 
 
+@pytest.mark.parametrize(
+    ("code", "script", "words"),
+    [
+        ("SK102", "ls\r\npwd\n", "one of its line breaks is"),
+        ("SK204", f"{JOB}srun accelerate launch --num_machines 3 a.py\n", "--num_machines says 3"),
+        ("SK301", f"{JOB}srun env RANK=$SLURM_PROCID python a.py\n", "exec python"),
+        ("SK311", "echo $SLURM_NPROCS\n", "Write SLURM_NTASKS."),
+        ("SK316", "srun --container-image=a.sqsh ls\n", "`./a.sqsh`"),
+        ("SK421", "python a.py --data /path/to/your/data\n", "`/path/to/your/data`"),
+        ("SK421", "#SBATCH --account=YOUR_ACCOUNT\nls\n", "`YOUR_ACCOUNT`"),
+    ],
+)
+def test_the_words_name_what_is_there(code: str, script: str, words: str) -> None:
+    only = found(code, script)[0]
+    assert words in f"{only.what} {only.fix}"
+
+
 def test_a_prefix_gets_no_fix_that_would_not_help() -> None:
     script = "#SBATCH -N 2 -n 8\nRANK=$SLURM_PROCID srun python a.py\n"
     assert found("SK301", script)[0].edits == ()

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from slurmkit.check.lint.run import lint
-from slurmkit.check.lint.secrets import secrets, without_secrets
+from slurmkit.check.secrets import secrets, without_secrets
 from slurmkit.cli import main
 
 HEX = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"

@@ -89,6 +89,19 @@ def test_rules_of_some_versions(
     assert len(found(script, code, version)) == count
 
 
+def test_a_port_in_a_variable_is_pointed_at() -> None:
+    script = b'#!/bin/bash\nL="torchrun --nproc-per-node 2 --master-port 6000 "\nsrun $L a.py\n'
+    (finding,) = found(script, "SK306")
+    assert script[slice(*finding.span)] == b"6000"
+
+
+@pytest.mark.parametrize(("name", "has_shell"), [("SLURM_NODEID", True), ("MASTER_ADDR", False)])
+def test_an_escaped_rank_needs_a_shell_on_the_node(name: str, has_shell: bool) -> None:
+    script = f"#!/bin/bash\n#SBATCH -N 2\nsrun torchrun --x=\\${name} a.py\n".encode()
+    (finding,) = found(script, "SK314")
+    assert ("bash -c" in finding.fix) is has_shell
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -65,6 +65,13 @@ def test_a_word_with_backticks_is_one(line: str, words: list[str]) -> None:
     assert [word.shown for word in commands[-1].words] == words
 
 
+@pytest.mark.parametrize("value", ["a\\\\", "\\\\", "a\\n\\'b\\\\", "a\\\\b", "a\\'"])
+def test_a_quote_behind_two_backslashes_ends_the_word(value: str) -> None:
+    script = read(f"#!/bin/bash\nexport A=$'{value}'\nrun 'x, y'\n".encode(), "x")
+    assert [word.shown for word in script.commands[-1].words] == ["run", "x, y"]
+    assert script.batch.assignments["A"][0].value is not None
+
+
 def test_a_value_with_backticks_is_one() -> None:
     batch = read(b"#!/bin/bash\nexport A=x`b`:1 B=2\nC=tcp://`b`:1\n", "x").batch
     given = {name: found[0].value for name, found in batch.assignments.items()}

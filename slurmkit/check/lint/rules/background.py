@@ -97,18 +97,26 @@ def bare_wait(job: Job) -> Iterator[Found]:
     started = [work.command.order for work in works(job) if _is_background(work)]
     waits = [c for c in batch.commands if c.name == "wait"]
     with_arguments = [c.order for c in waits if len(c.words) > 1]
+    kills = [c.order for c in batch.commands if _ends_others(c)]
     before = 0
     for command in waits:
         if len(command.words) > 1:
             continue
-        is_new = any(before < order < command.order for order in started)
-        if is_new and not any(order > started[0] for order in with_arguments):
+        new = [order for order in started if before < order < command.order]
+        is_ended = any(new and new[-1] < order < command.order for order in kills)
+        if new and not is_ended and not any(order > started[0] for order in with_arguments):
             yield job.found(
                 "SK405",
                 command.span,
                 "`wait` alone returns 0, whatever became of what runs in the background",
             )
         before = command.order
+
+
+def _ends_others(command: Command) -> bool:
+    """`kill $!`: what it ends is no work whose exit status counts; `kill -0` only asks."""
+    words = [word.shown for word in command.words[1:2]]
+    return command.name in ("kill", "pkill", "killall") and words not in (["-0"], ["-CONT"])
 
 
 @rule("SK410")

@@ -23,7 +23,8 @@ _TEXTS = ("comment", "string", "raw_string", "heredoc_body", "heredoc_content", 
 _BRACES = re.compile(r"(?<![$\w%{])\{\{?\s*[A-Za-z_][\w .-]*\}?\}(?!\})")
 _PLACEHOLDERS = (
     re.compile(
-        r"(?<![<\w(?&])<[A-Za-z](?:[\w .:/@'|-]*[\w.'-])?(?<! \d)>(?=[\s\"/:;,)]|\Z)(?!/dev/)"
+        r"(?<![<\w(?&])(?!<(?:s|bos|eos|pad|unk|mask|sep|cls|think|answer)>)"
+        r"<[A-Za-z](?:[\w .:/@'|-]*[\w.'-])?(?<! \d)>(?=[\s\"/:;,)]|\Z)(?!/dev/)"
     ),
     _BRACES,
     re.compile(r"(?<![A-Za-z$])(?i:your)(?:[-_ ][A-Za-z]\w*|(?=/)|[A-Z]\w+)"),

@@ -19,6 +19,7 @@ _COMMENT = re.compile(rb"(?<!\\)\\([ \t]+#[^\n]*)(?=\n|\Z)")
 _BETWEEN = re.compile(rb"\\\n((?:[ \t]*#[^\n]*\n)+)([ \t]*)([^\s#][^\n]*)")
 _OPTION = re.compile(r"\s*(--[A-Za-z][\w-]*)(?=[=\s]|\Z)")
 _GOES_ON = re.compile(r"\\\s*(?:#.*)?\Z|[|&({]\Z|\b(?:then|do|else)\Z")
+_CLOSES = re.compile(r"\A\Z|#|[;&]\Z|\A(?:[})]|fi|done|esac)\Z")
 _TEXTS = ("comment", "heredoc_body", "raw_string", "string", "ansi_c_string", "heredoc_content")
 
 
@@ -158,7 +159,7 @@ def _alone(job: Job) -> Iterator[Found]:
             "SK409",
             Span(command.span.start, command.span.start + len(option[1].encode())),
             f"{what}: bash runs this line as one of its own",
-            edits=_continued(job, line - 1) if before and "#" not in before else (),
+            edits=() if _CLOSES.search(before) else _continued(job, line - 1),
         )
 
 

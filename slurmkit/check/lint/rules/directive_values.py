@@ -15,7 +15,7 @@ from slurmkit.check.script.directives import Piece
 from slurmkit.check.script.options import Given
 from slurmkit.check.script.source import Span
 from slurmkit.slurm.options import NEWEST, load_options
-from slurmkit.slurm.scalars import GrammarError, parse_memory, parse_time, parse_version
+from slurmkit.slurm.scalars import GrammarError, parse_memory, parse_time, parse_version, whole
 
 _MAIL = frozenset(
     ["NONE", "BEGIN", "END", "FAIL", "REQUEUE", "ALL", "INVALID_DEPEND", "STAGE_OUT", "TIME_LIMIT",
@@ -76,7 +76,7 @@ def misleading_time(job: Job) -> Iterator[Found]:
             fix = f"{error.fix[0].upper()}{error.fix[1:]}."
             yield job.found("SK108", _span(option), what, fix, severity="error")
             continue
-        if re.fullmatch(r"\d+:\d+", value):
+        if re.fullmatch(r"\d{1,9}:\d{1,9}", value):
             first, second = value.split(":")
             length = f"{int(first)} minutes" if int(first) else f"{int(second)} seconds"
             what = f"{value} is minutes and seconds: {length}"
@@ -228,4 +228,4 @@ def _same(name: str, one: str | None, other: str | None) -> bool:
             return parse_memory(one) == parse_memory(other)
     except GrammarError:
         return False
-    return one.isdigit() and other.isdigit() and int(one) == int(other)
+    return whole(one) is not None and whole(one) == whole(other)

@@ -69,7 +69,8 @@ def _feeds_a_cutter(command: Command) -> bool:
         following = command.pipeline[command.at_in_pipeline + 1]
         text = (following.text or b"").split()
         return bool(text) and text[0].decode(errors="replace") in _CUTTERS
-    if command.name not in _CUTTERS:
+    is_split = command.name == "read" and any(v.name == "IFS" for v in command.variables)
+    if command.name not in _CUTTERS and not is_split:
         return False
     return any(
         piece.text in _LISTS

@@ -11,6 +11,7 @@ from slurmkit.check.lint.work import before_first_command
 from slurmkit.check.script.launches import Launch
 from slurmkit.check.script.source import Source, Span
 from slurmkit.check.script.words import Word
+from slurmkit.slurm.scalars import whole
 
 _OLD = "torch.distributed.launch"
 _GPU = re.compile(
@@ -87,8 +88,7 @@ def _nodes(job: Job, launch: Launch, *names: str) -> bool:
     text = launch.text(*names)
     if text is None:
         return job.is_multi_node
-    last = text.rpartition(":")[2]
-    return last.isdigit() and int(last) > 1
+    return (whole(text.rpartition(":")[2]) or 0) > 1
 
 
 @rule("SK604")

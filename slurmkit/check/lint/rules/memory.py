@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from slurmkit.check.lint.facts import LEAST_MEMORY
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Found, rule
+from slurmkit.slurm.scalars import whole
 
 
 @rule("SK613")
@@ -14,7 +15,7 @@ def megabytes(job: Job) -> Iterator[Found]:
     """`--mem=64` is 64 MB."""
     option = job.given("mem")
     text = option.value or "" if option is not None else ""
-    if option is None or not text.isdigit() or not 0 < int(text) < LEAST_MEMORY or not job.launches:
+    if option is None or not 0 < (whole(text) or 0) < LEAST_MEMORY or not job.launches:
         return
     what = f"`{option.written} {text}` asks for {text} MB a node, less than Python and torch need"
     yield job.found("SK613", option.origins[-1].span, what, f"Write {text}G, if that is meant.")

@@ -111,6 +111,12 @@ def node_count_repeated(job: Job) -> Iterator[Found]:
         yield job.found("SK205", option.span, what, edits=edits)
 
 
+def _is_for_one(job: Job, launch: Launch) -> bool:
+    """Tell whether a launch is for one node, such as that of a preparation or an evaluation."""
+    is_said = node_option(launch) is not None and launch.option("standalone") is None
+    return not is_said or launcher_nodes(job, launch) == 1
+
+
 def _is_written(value: Word, launch: Launch) -> bool:
     """Tell whether a number stands in the script itself; in `${SLURM_NNODES:-2}` it does not."""
     words = expand(value, launch.command.order, launch.command.context)
@@ -125,6 +131,7 @@ def only_the_first_node(job: Job) -> Iterator[Found]:
         return
     direct: list[Launch] = []
     is_started = any(layers.through for layers in job.script.layers.values())
+    is_beside = any(launch.through and launch.is_launcher for launch in job.launches)
     for launch in job.launches:
         if launch.through or launch.command.context.in_substitution:
             continue
@@ -138,6 +145,8 @@ def only_the_first_node(job: Job) -> Iterator[Found]:
         if launch.command.context.blocks and is_started:
             continue
         if launch.kind == "accelerate" and launch.option("config-file") and is_started:
+            continue
+        if is_beside and _is_for_one(job, launch):
             continue
         what = f"{nodes} nodes, but {launch.kind} starts on the first one only"
         yield job.found("SK206", launch.span, what)

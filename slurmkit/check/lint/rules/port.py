@@ -13,6 +13,7 @@ from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.script.shell import Assignment
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.words import Piece
+from slurmkit.slurm.scalars import whole
 
 _LOWEST, _HIGHEST = 1024, 65535
 _DRAWN = re.compile(
@@ -34,15 +35,20 @@ def fixed_port(job: Job) -> Iterator[Found]:
         piece = pieces[0]
         text = piece.text if piece.kind == "text" else (piece.default or "")
         text = text.strip().strip("\"'")
-        if not re.fullmatch(r"\d+", text) or text == "0" or int(text) > _HIGHEST:
+        if not 0 < (whole(text) or 0) <= _HIGHEST:
             continue
         what = f"port {text} is the same in every job: two of them on one node collide"
-        yield job.found("SK306", _place(given, piece), what, edits=_derived(job, piece))
+        yield job.found("SK306", _place(job, given, piece), what, edits=_derived(job, piece))
 
 
-def _place(given: Given, piece: Piece) -> Span:
+def _place(job: Job, given: Given, piece: Piece) -> Span:
+    """Return where a port stands: in a variable's value it is a part of a longer text."""
     own = given.option.span if given.option is not None else given.span
-    return piece.span if piece.span.end > piece.span.start else own
+    if piece.span.end <= piece.span.start:
+        return own
+    at = job.script.source.data.find(piece.text.encode(), *piece.span)
+    is_part = piece.kind == "text" and at >= 0
+    return Span(at, at + len(piece.text.encode())) if is_part else piece.span
 
 
 def _derived(job: Job, piece: Piece) -> tuple[Edit, ...]:
@@ -99,7 +105,7 @@ def port_out_of_range(job: Job) -> Iterator[Found]:
         if all(piece.kind == "text" for piece in pieces):
             if found[0] > _HIGHEST:
                 what = f"no port has the number {found[0]}: they end with {_HIGHEST}"
-                place, edits = _place(given, pieces[0]), _derived(job, pieces[0])
+                place, edits = _place(job, given, pieces[0]), _derived(job, pieces[0])
                 yield job.found("SK312", place, what, edits=edits if len(pieces) == 1 else ())
             continue
         low, high = found

@@ -21,6 +21,7 @@ from slurmkit.check.script.launches import Launch, LaunchOption
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import assigned, reads
 from slurmkit.check.script.words import Piece, Word
+from slurmkit.slurm.scalars import whole
 
 _NODE_RANK = ("node-rank", "machine-rank")
 _EXPORTED = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID"}
@@ -97,8 +98,7 @@ def _has_many_tasks(job: Job, launch: Launch) -> bool:
     tasks = job.step_tasks_per_node(launch)
     nodes = step_nodes(job, launch)
     if tasks is None:
-        text = job.value("ntasks") or ""
-        return (nodes or 0) > 1 or (text.isdigit() and int(text) > 1)
+        return (nodes or 0) > 1 or (whole(job.value("ntasks")) or 0) > 1
     return tasks * (nodes or 1) > 1
 
 
@@ -127,7 +127,8 @@ def _of_program(job: Job, launch: Launch) -> Iterator[Found]:
         if piece is None or not _names_rank(word.shown, previous):
             continue
         what = f"bash puts ${piece.text} in on the batch host, where it is 0: every task gets 0"
-        yield job.found("SK301", word.span, what, edits=_escaped(job, launch, piece))
+        edits = _escaped(job, launch, piece)
+        yield job.found("SK301", word.span, what, _FIX_OF_TASK, edits=edits)
 
 
 def _exported(job: Job, launch: Launch) -> tuple[Edit, ...]:

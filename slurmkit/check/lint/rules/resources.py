@@ -14,6 +14,7 @@ from slurmkit.check.script.directives import Piece
 from slurmkit.check.script.launches import Launch
 from slurmkit.check.script.options import Given
 from slurmkit.check.script.source import Span
+from slurmkit.slurm.scalars import whole
 
 _GPU_WORK = re.compile(
     rb"\bcuda|NCCL_|nvidia-smi|--nv\b|\btorch|RCCL|rocm|lightning|accelerate", re.IGNORECASE
@@ -136,8 +137,8 @@ def other_gpus_hidden(job: Job) -> Iterator[Found]:
 
 
 def _tasks(job: Job) -> int:
-    text = job.value("ntasks") or ""
-    return int(text) if text.isdigit() else 1
+    tasks = whole(job.value("ntasks"))
+    return 1 if tasks is None else tasks
 
 
 def _hiding(job: Job, launch: Launch) -> tuple[str, Span] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Found, rule
-from slurmkit.check.lint.secrets import secrets
+from slurmkit.check.secrets import secrets
 
 
 @rule("SK509")

@@ -12,6 +12,7 @@ from slurmkit.check.lint.work import works
 from slurmkit.check.script.layers import SHELLS
 from slurmkit.check.script.shell import Command
 from slurmkit.check.script.source import Span
+from slurmkit.slurm.scalars import whole
 
 _ATTEMPT = re.compile(r"%\d*r")  # the restart count, in new versions
 _ELASTIC = ("torchrun", "torch.distributed.launch", "accelerate")
@@ -86,9 +87,9 @@ def never_runs(job: Job) -> Iterator[Found]:
 
 def signal_name(text: str) -> str:
     """Return a signal's name without SIG; of a number, the name that it has on Linux."""
-    if text.isdigit():
-        known = {s.value: s.name for s in signal.Signals}
-        text = known.get(int(text), text)
+    number = whole(text)
+    if number is not None:
+        text = {s.value: s.name for s in signal.Signals}.get(number, text)
     return text.upper().removeprefix("SIG")
 
 

@@ -11,6 +11,7 @@ from slurmkit.check.lint.edits import said
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.reads import Read, reads
 from slurmkit.check.lint.rule import Edit, Found, rule
+from slurmkit.check.lint.shape import NODE_RANKS
 from slurmkit.check.script.shell import Shell
 from slurmkit.check.script.words import Word
 from slurmkit.slurm.variables import is_variable, load_variables
@@ -126,7 +127,10 @@ def escaped_too_often(job: Job) -> Iterator[Found]:
             if match is None or (index and words[index - 1].shown in ("-c", "--command")):
                 continue
             what = f"the backslash keeps {match[0]} from being put in: the program gets these "
-            yield job.found("SK314", word.span, what + "letters")
+            fix = ""
+            if match[0].strip("${}") in NODE_RANKS and launch.command.shell.where == "batch":
+                fix = "Start it by `srun bash -c '…'`: in single quotes each node reads its own."
+            yield job.found("SK314", word.span, what + "letters", fix)
 
 
 def _is_escaped(job: Job, word: Word) -> bool:

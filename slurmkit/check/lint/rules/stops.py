@@ -10,6 +10,7 @@ from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.script.launches import Launch
 from slurmkit.check.script.shell import Command, Shell
 from slurmkit.check.script.source import Span
+from slurmkit.slurm.scalars import whole
 
 _INTERACTIVE = ("bash", "interactive")
 
@@ -46,7 +47,7 @@ def srun_wait(job: Job) -> Iterator[Found]:
     source = job.script.source
     for launch in job.launches:
         option = launch.srun_option("wait")
-        if option is None or not (option.value or "").isdigit() or not int(option.value or 0):
+        if option is None or not whole(option.value):
             continue
         if not _is_parallel(job, launch):
             continue
@@ -56,11 +57,11 @@ def srun_wait(job: Job) -> Iterator[Found]:
         for piece in reversed(word.pieces):
             data = source.data[piece.span.start : piece.span.end]
             for prefix in (b"--wait=", b"-W", b"--wait ", b"-W ", b""):
-                whole = prefix + said.encode()
-                if data.count(whole) == 1 and (prefix or data == whole):
-                    end = piece.span.start + data.index(whole) + len(whole)
+                text = prefix + said.encode()
+                if data.count(text) == 1 and (prefix or data == text):
+                    end = piece.span.start + data.index(text) + len(text)
                     if not source.data[end : end + 1].isalnum():
-                        span = Span(end - len(whole), end)
+                        span = Span(end - len(text), end)
                         edits = [Edit(Span(end - len(said), end), "0")]
                     break
         yield job.found(

@@ -79,6 +79,8 @@ def _has_ended(rows: list[bytes], line: int) -> bool:
 
 def _heredoc(job: Job, rows: list[bytes], line: int, word: str) -> Found:
     """Return the finding on a heredoc that goes on to the end of the file."""
+    # where lines go on, bash counts from the last of them, or from the one behind it
+    line = next((n for n in range(min(line, len(rows)), 0, -1) if b"<<" in rows[n - 1]), 1)
     near = next((n for n in range(line + 1, len(rows) + 1)
                  if rows[n - 1].strip() == word.encode()), None)  # fmt: skip
     if near is None:

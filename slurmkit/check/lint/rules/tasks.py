@@ -21,6 +21,7 @@ from slurmkit.check.lint.shape import (
 from slurmkit.check.script.launches import Launch
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import assigned, reads
+from slurmkit.slurm.scalars import whole
 
 _SERVERS = re.compile(rb"vllm|sglang|tgi|text-generation|triton|ray |CUDA_VISIBLE_DEVICES")
 _LIGHTNING = re.compile(
@@ -61,12 +62,12 @@ def _agents(job: Job, launch: Launch) -> tuple[int | None, str]:
     tasks = job.step_tasks_per_node(launch)
     if tasks is not None:
         return tasks, "a node"
-    text = job.value("ntasks") or ""
-    if said_nodes(job) is not None or not text.isdigit() or launch.srun_option("nodes"):
+    tasks = whole(job.value("ntasks"))
+    if said_nodes(job) is not None or tasks is None or launch.srun_option("nodes"):
         return None, ""
     if launch.srun_option("ntasks") or launch.srun_option("ntasks-per-node"):
         return None, ""
-    return int(text), "in all"
+    return tasks, "in all"
 
 
 def _is_agent_a_task(job: Job, launch: Launch, tasks: int, unit: str) -> bool:
@@ -186,7 +187,7 @@ def tasks_are_not_gpus(job: Job) -> Iterator[Found]:
         if tasks is None and said_nodes(job) is not None and not job.value("ntasks"):
             pinned = launch.srun_option("ntasks") or launch.srun_option("ntasks-per-node")
             tasks = 1 if not pinned else None
-        if tasks is None or not gpus or tasks == gpus or (gpus % tasks and tasks < gpus):
+        if not tasks or not gpus or tasks == gpus or (gpus % tasks and tasks < gpus):
             continue
         own = launch.srun_option("ntasks") or launch.srun_option("ntasks-per-node")
         one_a_task = is_lightning or tasks > 1 or (not own and _has_rank_a_task(job, launch))

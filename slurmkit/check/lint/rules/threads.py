@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.lint.work import before_first_command
 from slurmkit.check.script.launches import Launch
+from slurmkit.slurm.scalars import whole
 
 _AGENTS = ("torchrun", "torch.distributed.launch", "accelerate")
 
@@ -49,11 +49,11 @@ def _processes(job: Job, launch: Launch) -> int | None:
 
 def _edit(job: Job, launch: Launch, count: int | None) -> tuple[Edit, ...]:
     """Return the edit that sets it in front of the first command, where the CPUs are known."""
-    cpus = job.value("cpus-per-task") or ""
-    if not count or not re.fullmatch(r"[1-9]\d*", cpus):
+    cpus = whole(job.value("cpus-per-task"))
+    if not count or not cpus:
         return ()
     share = count if launch.kind != "direct" else 1
     value = "$SLURM_CPUS_PER_TASK" if share == 1 else f"$((SLURM_CPUS_PER_TASK / {share}))"
-    if int(cpus) < share:
+    if cpus < share:
         value = "1"
     return before_first_command(job, f"export OMP_NUM_THREADS={value}")
