@@ -10,9 +10,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
 FIRST = ("slurm", "docs", "ssh", "notebook")
+
+# A time-out an example says more of the two cores that the workers share than of what is tested.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 def pytest_configure() -> None:
