@@ -108,6 +108,11 @@ def _is_lettered(text: str) -> bool:
     return is_mixed and len(set(text)) >= 12 and _WORDS.search(text) is None
 
 
+def excerpt(text: str, most: int) -> str:
+    """Return the beginning of a text's first line, with stars for the secrets in it."""
+    return without_secrets(text.partition("\n")[0])[:most]
+
+
 def without_secrets(line: str) -> str:
     """Return a line with stars for the secrets in it, as long as before."""
     data = line.encode("latin-1", errors="replace")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "changed": "to look at",
+    "still": "still so in the job file, as `slurmkit lint` warned",
     "fixed": "was an error, and is none any more",
     "kept": "kept as it stands, in environment.setup",
     "moved": "done by slurmkit itself now",
@@ -34,18 +35,19 @@ def command(script: Path, output: Path | None, quiet: bool) -> None:
     with late_imports():
         from slurmkit.check.importer.refuse import NotImportedError
         from slurmkit.check.importer.run import import_script
+        from slurmkit.check.importer.write import printable
 
     try:
         data = sys.stdin.buffer.read() if str(script) == "-" else script.read_bytes()
     except OSError as error:
-        raise click.UsageError(f"{script}: {error.strerror}") from None
+        raise click.UsageError(f"{printable(str(script))}: {error.strerror}") from None
     try:
         imported = import_script(data, str(script))
     except NotImportedError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     write_text(imported.text, output)
-    for line in told(str(script), imported.notes, quiet=quiet):
+    for line in told(printable(str(script)), imported.notes, quiet=quiet):
         click.echo(line, err=True)
 
 
@@ -54,7 +56,9 @@ def told(script: str, notes: list[Note], *, quiet: bool = False) -> list[str]:
     lines: list[str] = []
     for kind, title in _TITLES.items():
         found = [note for note in notes if note.kind == kind]
-        if found and (kind in ("changed", "fixed") or not quiet):
+        if kind == "still":  # by their codes: what is asked of Slurm comes first
+            found.sort(key=lambda note: note.what)
+        if found and (kind in ("changed", "still", "fixed") or not quiet):
             lines.append(f"slurmkit import: {title}:")
             lines += (
                 _by_reason(script, found)

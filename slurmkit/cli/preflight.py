@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -73,8 +74,12 @@ def command(
     asked = wanted(resolved.spec, _names(given["only"]), _names(given["skip"]))
     spec = checks_alone(resolved.spec, asked)
     refuse_nothing(spec)
-    warn(warnings(spec, paths=False, slurm=not given["hosts"]))
+    own = {"preflight": resolved.spec.preflight}
+    written = spec if given["only"] else spec.model_copy(update=own)
+    warn(warnings(written, paths=False, slurm=not given["hosts"]))
     report = _report(resolved, spec, given)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the name of a file may be of no letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     if as_json:
         click.echo(json.dumps(report.json(), indent=2, ensure_ascii=False))
     else:

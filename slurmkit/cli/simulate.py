@@ -136,7 +136,7 @@ def _say_why(job_id: int, directory: Path) -> None:
     from slurmkit.launch.rundir import RunDirectory
 
     verdict = glance(RunDirectory(directory), "FAILED")
-    if verdict is not None and verdict.is_known:
+    if verdict is not None and verdict.is_telling:
         click.echo(f"slurmkit doctor {job_id}: {verdict.in_a_line()}", err=True)
 
 

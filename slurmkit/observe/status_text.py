@@ -92,7 +92,9 @@ def _glance(seen: Seen) -> str:
     if not run.path.is_dir():
         return ""
     verdict = glance(run, seen.record.state.name, last=_GLANCED, ranks=_RANKS)
-    told = verdict.in_a_line() if verdict and verdict.is_known else failed_first(run)
+    told = verdict.in_a_line() if verdict and verdict.is_telling else ""
+    if verdict is None or not verdict.is_known:
+        told = failed_first(run) or told
     return table.cut(told, _LONGEST)
 
 
@@ -199,7 +201,7 @@ def _cause(run: RunDirectory, record: Record) -> str:
     from slurmkit.check.doctor.glance import glance
 
     verdict = glance(run, record.state.name)
-    return verdict.in_a_line() if verdict and verdict.is_known else ""
+    return verdict.in_a_line() if verdict and verdict.is_telling else ""
 
 
 def _program(run: RunDirectory) -> str:

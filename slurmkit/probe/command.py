@@ -38,9 +38,8 @@ def main(words: Sequence[str]) -> int:
     chief.add_argument("--status", default="", help="a file that is written where it fails")
     chief.add_argument("--json", action="store_true", help="JSON on standard output, too")
     chief.add_argument("step", nargs="+", help="after --: what starts `node` on all nodes")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # closed, it is None
-            stream.reconfigure(errors="backslashreplace")  # a path of any letters, anywhere
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the name of a file may be of no letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = parser.parse_args(words)
     if given.role == "node":
         paths = {str(written): str(there) for written, there in given.path}

@@ -81,8 +81,7 @@ def warnings(
             f"name: Lightning takes a job named {spec.name} for no Slurm job: choose another"
         )
     found += _of_program(spec)
-    if _names_no_data(spec):
-        found.append("preflight.checks: has data, but preflight.data names none to compare")
+    found += _of_preflight(spec)
     if spec.sweep:
         found += _of_sweep(spec)
     return found
@@ -96,12 +95,17 @@ def _of_program(spec: JobSpec) -> Iterator[str]:
             yield f"entrypoint.config.{field}: {text}"
 
 
-def _names_no_data(spec: JobSpec) -> bool:
-    """Tell whether data are to be checked, by a word of the user's, and there are none."""
+def _of_preflight(spec: JobSpec) -> Iterator[str]:
+    """Find data that are to be checked and not named, and paths that no check looks at."""
     asked = spec.preflight
-    if asked is None or "checks" not in asked.model_fields_set or "data" not in asked.checks:
-        return False
-    return not asked.data and not getattr(program_config(spec), "paths", dict)()
+    if asked is None:
+        return
+    own: dict[str, str] = getattr(program_config(spec), "paths", dict)()
+    if "checks" in asked.model_fields_set and "data" in asked.checks and not (asked.data or own):
+        yield "preflight.checks: has data, but preflight.data names none to compare"
+    for name, paths in (("data", asked.data), ("storage", asked.storage)):
+        if paths and name not in asked.checks:
+            yield f"preflight.{name}: nothing looks at it: add {name} to preflight.checks"
 
 
 def _of_sweep(spec: JobSpec) -> Iterator[str]:

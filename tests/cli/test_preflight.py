@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from slurmkit.check.preflight.job import checks_alone, wanted
 from slurmkit.cli import main
+from slurmkit.probe.report import Report
 from slurmkit.render.script import render
 from slurmkit.spec.model import JobSpec
 from slurmkit.spec.preflight import CHECKS, Preflight
@@ -61,6 +63,38 @@ def test_slurms_commands_without_a_cluster_are_no_slurm(
     result = CliRunner().invoke(main, ["preflight", "job.yaml"])
     assert result.exit_code == 2
     assert "name hosts (--hosts a,b), or rehearse with --simulate" in result.output
+
+
+@pytest.mark.parametrize(
+    ("preflight", "words", "told"),
+    [
+        ("", [], 0),
+        ("", ["--skip", "gpus"], 0),
+        ("", ["--only", "hosts,data"], 1),
+        ("preflight: [hosts, data]\n", [], 1),
+        ("preflight: {data: [/x]}\n", ["--only", "hosts"], 0),
+        ("preflight: {data: [/x]}\n", ["--skip", "data"], 0),
+        ("preflight: {checks: [hosts], data: [/x]}\n", [], 1),
+    ],
+)
+def test_warnings_are_of_what_the_user_wrote(preflight: str, words: list[str], told: int) -> None:
+    Path("job.yaml").write_text(JOB + preflight, encoding="utf-8")
+    result = CliRunner().invoke(main, ["preflight", "job.yaml", *words])
+    assert result.output.count("warning: preflight.") == told
+
+
+def test_a_report_of_an_earlier_run_is_not_taken_for_this_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = Path("runs/a-preflight/77/preflight.json")
+    left.parent.mkdir(parents=True)
+    left.write_text(json.dumps(Report(("n0",), (), 1.0).json()), encoding="utf-8")
+    for name, value in {"SLURM_JOB_ID": "77", "PATH": "/usr/bin:/bin"}.items():
+        monkeypatch.setenv(name, value)
+    Path("job.yaml").write_text(JOB + "environment: {setup: [exit 3]}\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["preflight", "job.yaml", "--only", "hosts"])
+    assert result.exit_code == 1
+    assert "the checks did not come to an end" in result.output
 
 
 def spec_of(**more: Any) -> JobSpec:

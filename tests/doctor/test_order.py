@@ -23,6 +23,8 @@ from tests.doctor.said import (
 )
 
 DAY = "2026-11-21 08"
+PREEMPTED = LIMIT.replace("TIME LIMIT", "PREEMPTION")
+RAISED = f"{TRACEBACK}\nKeyError: 'optimizer'"
 
 
 def test_memory_of_one_rank_and_not_the_others_that_lost_it(told: Told) -> None:
@@ -189,6 +191,25 @@ def test_a_job_that_was_preempted_and_went_on_has_not_died_of_it(told: Told) -> 
     assert verdict(told(STEPS, preempted)).code == "D32"
     again = STEPS.replace("step", "step 1")
     assert verdict(told(STEPS, preempted, again, LIMIT)).code == "D30"
+
+
+@pytest.mark.parametrize(
+    ("lines", "state", "code"),
+    [
+        (["module list: a", PREEMPTED, "module list: a", RAISED], None, "D50"),
+        ([PREEMPTED, "2026-11-21 10:30:00,1 begins", RAISED], None, "D50"),
+        ([PREEMPTED, RAISED], "FAILED", "D50"),
+        ([PREEMPTED, RAISED], "PREEMPTED", "D32"),
+        ([PREEMPTED, "2026-11-21 09:00:20,1 saves", RAISED], None, "D32"),
+        (["module list: a", RAISED, PREEMPTED], None, "D32"),
+    ],
+    ids=["it began again", "much later", "FAILED", "PREEMPTED", "at once", "before"],
+)
+def test_an_exception_of_the_attempt_behind_a_preemption(
+    told: Told, lines: list[str], state: str | None, code: str
+) -> None:
+    task = "srun: error: n1: task 0: Exited with exit code 1"
+    assert verdict(told(*lines, task, state=state)).code == code
 
 
 def test_a_job_of_submitit_that_was_requeued_and_began_again(told: Told) -> None:

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slurmkit.probe.channels import Heard
-from slurmkit.probe.coordinator import StoppedError, preflight
+import pytest
+
+from slurmkit.probe.channels import Heard, StoppedError
+from slurmkit.probe.coordinator import preflight
 from slurmkit.probe.report import Report
 from tests.preflight.nodes import settings
 
@@ -88,6 +90,36 @@ def test_who_is_waited_for_when_the_checks_are_stopped(tmp_path: Path) -> None:
     assert "they were waiting for b\n" in said
     assert said.splitlines()[-1].startswith("preflight: stopped (")
     assert not status.exists(), "it is no word against a node"
+
+
+def test_a_signal_breaks_off_neither_the_clearing_up_nor_the_report(tmp_path: Path) -> None:
+    settings, done = tmp_path / "settings.json", tmp_path / "done"
+    settings.write_text('{"checks": ["versions"]}')
+    command = [sys.executable, "-m", "slurmkit.probe", "coordinate", "--nodes=a"]
+    node = STEP.replace("exec ", "").strip()
+    with subprocess.Popen(
+        [*command, f"--settings={settings}", "--", "sh", "-c",
+         f"{node}; echo $$ > {done}; exec sleep 20"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while not (done.exists() and done.read_text()):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        said, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+    assert "preflight: 1 node is fine" in said
+    assert not Path("/proc", done.read_text().strip()).exists(), "the step has been ended"
+
+
+def test_paths_in_letters_that_the_locale_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "\u65e5").mkdir()
+    settings, *words = failing(tmp_path / "\u65e5", tmp_path / "status.json")
+    ran = coordinate(Path(settings), *words)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "/\\u65e5/gone [data-missing]" in ran.stdout
 
 
 class Ended:

@@ -134,6 +134,7 @@ def test_parts_of_a_card_count_as_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cards_that_are_missing_or_others() -> None:
     assert judge(seen("18", "2A"), seen("18")) == [("gpus-missing", 1, (1,))]
     assert judge(seen("18", "2A"), {"missing": "no nvidia-smi"}) == [("gpus-missing", 1, (1,))]
+    assert judge(seen("18", "2A"), {"timeout": 40}) == [("no-answer", 1, (1,))]
     old = seen("18", "2A")
     for card in old["gpus"]:
         card["name"] = "NVIDIA A100-SXM4-80GB"

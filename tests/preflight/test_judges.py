@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from slurmkit.probe.facts import Facts, Interval, Trial
 from slurmkit.probe.judge import data, hosts, links, odd, ranks, storage, versions
+from slurmkit.probe.look.links import reach
 from slurmkit.probe.verdict import judged
 from tests.preflight.nodes import codes, facts
 
@@ -179,10 +180,12 @@ def test_data() -> None:
     assert [blame for *_, blame in codes(data.data(nowhere))] == [(), ()]
 
 
-def stored(*found: dict[str, Any], unseen: dict[int, list[int]] | None = None) -> Facts:
+def stored(
+    *found: dict[str, Any], unseen: dict[int, list[int]] | None = None, free: int = 1 << 30
+) -> Facts:
     usual = {"directory": "/d", "type": "nfs4", "free": 10**12, "inodes": 10**6, "speed": 1e9}
     looks = [{"storage 0": {**usual, **one}, "temporary": {"/tmp": 10**9}} for one in found]
-    seen = facts(*looks, storage=("/d",))
+    seen = facts(*looks, storage=("/d",), free=free)
     seen.unseen = {node: [missing] for node, missing in (unseen or {}).items()}
     return seen
 
@@ -198,6 +201,8 @@ def test_storage() -> None:
     assert codes(storage.storage(stored({"free": 5}, {"free": 5}))) == [
         ("disk-low", 0, ()), ("disk-low", 1, ()),
     ]  # fmt: skip
+    (finding,) = storage.storage(stored({}, free=900 << 40)).findings
+    assert "900T are wanted" in finding.what
     apart = {0: [2], 1: [2], 2: [0, 1]}
     assert codes(storage.storage(stored({}, {}, {}, unseen=apart))) == [("not-shared", 2, (2,))]
     local = {0: [1, 2], 1: [0, 2], 2: [0, 1]}
@@ -248,7 +253,11 @@ def test_torch_that_takes_long(slow: tuple[int, ...], severity: str) -> None:
 
 
 def test_links_to_a_name_that_is_not_known() -> None:
-    lost = "name not resolved (Name or service not known)"
+    lost = reach(64 * "a", 1, "")
+    assert lost.startswith("name not resolved (")
+    seen = three()
+    seen.master = {1: lost}
+    assert links.port(seen).findings[0].fix.startswith("have the nodes' names in DNS")
     (finding,) = links.links(wired({(0, 1): lost, (1, 0): 1e9}, 2)).findings
     assert finding.fix.startswith("have the nodes' names in DNS")
 

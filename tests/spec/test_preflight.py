@@ -50,6 +50,14 @@ def test_data_without_paths_are_asked_about() -> None:
         assert told not in warnings(job(text), paths=False)
 
 
+def test_paths_that_no_check_looks_at() -> None:
+    for name in ("data", "storage"):
+        told = f"preflight.{name}: nothing looks at it: add {name} to preflight.checks"
+        assert told in warnings(job(f"{{checks: [hosts], {name}: [/x]}}"), paths=False)
+        for text in (f"{{{name}: [/x]}}", f"{{checks: [{name}], {name}: [/x]}}", "[hosts]"):
+            assert told not in warnings(job(text), paths=False)
+
+
 def test_it_is_written_down_and_read_again() -> None:
     spec = job("{checks: [data], data: [~/x], free_space: 2T, timeout: 9, on_failure: warn}")
     Path("again.yaml").write_text(dump_job(spec), encoding="utf-8")

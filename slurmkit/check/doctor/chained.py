@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 _PLAIN = "D50"  # of which nothing more is known
 _SAYS_LITTLE = re.compile(
-    r"(?i)^[\w.]+:?$|\b(error|exception) (has )?(occurred|raised)\b|\b(see|look at) (the )?(above|previous)"
-    r"|(following|previous|underlying|original) (error|exception)|\bFailed to (import|execute|run)\b"
+    r"(?i)^[\w.]+$|:\s*$|\b(error|exception) (has )?(occurred|raised)\b"
+    r"|\b(see|look at) (the )?(above|previous)|\bfailed to (import|execute|run)\b"
+    r"|(following|previous|underlying|original) (error|exception)"
 )
 
 

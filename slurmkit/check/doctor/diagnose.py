@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmkit.check.doctor.attempts import without_past_ends
 from slurmkit.check.doctor.cause import SURE, Sure, by_code, causes
 from slurmkit.check.doctor.chained import cause_of
 from slurmkit.check.doctor.event import Event, Line
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 _OF_A_RANK = ("root", "error", "killed")
 _TOLD = ("end", "killed", "cancel")
 _OF_SLURM = ("srun: ", "sbatch: ", "salloc: ", "slurmstepd: ")
-_PEER = re.compile(r"[Cc]onnection closed by (?:remote )?peer \[?([\w.-]*\w)")
+_PEER = re.compile(
+    r"[Cc]onnection closed by (?:remote )?peer \[?(?!127\.|::1|localhost)([\w.-]*\w)"
+)
 _NOWHERE = 1 << 30  # behind all files: what Slurm says comes last
 
 
@@ -63,6 +66,7 @@ def diagnose(
     events += [*too_few(events), *_of_state(state, events, _last_written(logs))]
     told = events_of_word(word, _NOWHERE)
     events += [event for event in told if event.cause.kind == "first"]
+    events = without_past_ends(events, state)
     ordered = in_order(events, reports.first)
     if not ordered:
         events += told
@@ -149,7 +153,7 @@ class _Case:
             node=node or self.node,
             time=event.stamp.text if event.stamp else None,
             lines=_to_show((event.line, *event.frames)),
-            more=tuple((name, *_to_show([line])) for name, line in more if line),
+            more=tuple((name, _to_show([line])[0]) for name, line in more if line),
             is_awaited=missing is not None,
             meaning=event.cause.meaning,
         )
@@ -160,6 +164,8 @@ class _Case:
         told = first.words if first else "it failed"
         peer = _lost_peer(self.events)
         look = f"look first at the output of {peer}, which had ended before; " if peer else ""
+        if first is not None and first.is_own_code:
+            look = f"look where it calls sys.exit or os._exit with {first.code}; "
         return Verdict(
             code=UNKNOWN,
             place=f"{lines[-1].file}:{lines[-1].line}" if lines else "the logs",
@@ -170,7 +176,7 @@ class _Case:
             ),
             confidence="low",
             rank=first.rank if first else None,
-            node=first.node if first else self.node,
+            node=first.node or self.homes.get(first.rank or 0) if first else self.node,
             lines=_to_show(lines),
             meaning="No line names a cause; these are the last ones before the trouble began."
             if lines

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from slurmkit.check.doctor.attempts import last_start
+from slurmkit.check.doctor.attempts import last_start, start_behind
 from slurmkit.check.doctor.event import Event, Line, Log
 from slurmkit.check.doctor.near import Nearby
 from slurmkit.check.doctor.prose import prose_spans
@@ -111,6 +111,8 @@ def _events(number: int, log: Log, hits: list[Hit], near: Nearby) -> list[Event]
     events = _outlived(events, log, near)
     went_on = [event.place[1] for event in events if event.survived and event.cause.kind == "end"]
     begin = max(went_on, default=-1)  # the job was started again
+    if log.rank is None:
+        begin = max(begin, start_behind(log, [one for one in events if one.cause.kind == "end"]))
     if log.attempts > 1:  # each ended with one traceback of a rank at most
         begin = max(begin, *(event.chain - 1 for event in events if event.frames), -1)
         begin = max(begin, last_start(log))

@@ -41,6 +41,7 @@ _SIMULATED = re.compile(
 )
 _HERE = ("localhost", "127.0.0.1", "localhost.localdomain")  # names that tell no node
 _ENDED_BY_ANOTHER = ("-15", "143")
+_LAST_OWN = 126  # from there on a shell's words for what it could not run
 _OF_A_SIGNAL = 128  # a shell adds the signal's number to it
 
 
@@ -64,6 +65,11 @@ class Failed:
     def by_signal(self) -> bool:
         """Tell whether a signal may have ended it; what returned a small code was not killed."""
         return not self.code.isdigit() or int(self.code) > _OF_A_SIGNAL
+
+    @property
+    def is_own_code(self) -> bool:
+        """Tell whether it is a code that only a program gives: neither Python's nor a shell's."""
+        return self.code.isdigit() and 2 < int(self.code) < _LAST_OWN
 
     @property
     def words(self) -> str:

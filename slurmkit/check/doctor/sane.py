@@ -14,15 +14,20 @@ _LAST = 64 << 10
 _LINES = 5
 
 
-def last_sane_lines(logs: Sequence[Log], events: Sequence[Event]) -> list[Line]:
-    """Return the last lines before the first complaint, or the last of the first file."""
+def last_sane_lines(
+    logs: Sequence[Log], events: Sequence[Event], rank: int | None = None
+) -> list[Line]:
+    """Return the last lines before the first complaint, or the last of the first file.
+
+    Those of a rank, where it is named and the lines say whose they are.
+    """
     trouble = sorted((event for event in events if event.place[0] < len(logs)), key=_place)
     number = trouble[0].place[0] if trouble else 0
     if number >= len(logs):
         return []
     path = logs[number].path
     end = trouble[0].place[1] if trouble else None
-    above = _lines(logs[number], end)
+    above = _lines(logs[number], end, rank)
     if not above and trouble:
         return [event.line for event in trouble[:_LINES]]
     return [Line(str(path), line, text) for line, text in above]
@@ -32,7 +37,7 @@ def _place(event: Event) -> tuple[int, int]:
     return event.place
 
 
-def _lines(log: Log, end: int | None) -> list[tuple[int, str]]:
+def _lines(log: Log, end: int | None, rank: int | None) -> list[tuple[int, str]]:
     try:
         with log.path.open("rb") as file:
             size = file.seek(0, 2)
@@ -44,11 +49,12 @@ def _lines(log: Log, end: int | None) -> list[tuple[int, str]]:
     except OSError:
         return []
     found = [
-        (number + at, said.shown)
+        (number + at, said)
         for at, raw in enumerate(data.split(b"\n"))
         for said in read_line(raw)[-1:]
     ]
-    return found[-_LINES:]
+    own = [one for one in found if rank is not None and one[1].rank == rank]
+    return [(line, said.shown) for line, said in (own or found)[-_LINES:]]
 
 
 def _breaks(log: Log, end: int) -> int:

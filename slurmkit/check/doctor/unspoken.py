@@ -46,12 +46,14 @@ def last_word(logs: Sequence[Log], events: Sequence[Event], rank: int | None) ->
 
 def last_lines(logs: Sequence[Log], events: Sequence[Event], first: Failed | None) -> list[Line]:
     """Return what was said before the trouble, by the rank that failed first where it is known."""
+    rank = first.rank if first is not None else None
     found: list[Line] = []
-    for log in logs if first is not None and first.rank is not None else ():
-        if first is not None and log.rank == first.rank:
+    for log in logs if rank is not None else ():
+        if log.rank == rank:
             own = [event for event in events if event.line.file == str(log.path)]
             sane = last_sane_lines([log], [replace(one, place=(0, one.place[1])) for one in own])
-            found = [*sane, *(one.line for one in own[:1] if one.line not in sane)]
+            said = [one.line for one in own if one.cause.kind != "trace"]
+            found = [*sane, *(line for line in said[:1] if line not in sane)]
     ends = [log for log in logs if log.path.name == SIMULATION]
     told = [end_in_words(line) for line in last_sane_lines(ends, [])[-1:]] if ends else []
-    return [*(found or last_sane_lines(logs, events)), *told]
+    return [*(found or last_sane_lines(logs, events, rank)), *told]

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from slurmkit.check.importer.draft import Draft
 from slurmkit.check.importer.values import Values
 from slurmkit.check.script.launches import Launch, around
-from slurmkit.check.script.layers import Layers, program_name
+from slurmkit.check.script.layers import CONTAINERS, Layers, program_name
 from slurmkit.check.script.read import Script
 from slurmkit.check.script.shell import Command
 from slurmkit.check.script.words import Word, joined
 
 PYXIS = ("container-", "no-container-")
 _RUNTIMES = ("apptainer", "singularity")
-OTHERS = ("docker", "podman", "podman-hpc", "shifter", "enroot", "sarus", "udocker", "ch-run",
-          "nvidia-docker")  # fmt: skip
+OTHERS = tuple(name for name in CONTAINERS if name not in _RUNTIMES)
 _VERBS = ("exec", "run")
 _BINDS = ("--bind", "-B")
 _DIRECTORY = ("--pwd", "--cwd")
 _OF_SHIFTER = ("image", "volume", "module", "entrypoint", "env")
 """What shifter's plugin of sbatch takes, shifter takes itself."""
 _HERE = ("$SLURM_SUBMIT_DIR", "$PWD", "${SLURM_SUBMIT_DIR}", "${PWD}", "$(pwd)")
+_STARTS_HERE = "the program starts where the job was submitted, in the container as well"
 _WITH_VALUE = ("--env", "--env-file", "--overlay", "-o", "--home", "-H", "--workdir", "-W",
                "--scratch", "-S", "--app", "--hostname", "--network", "--fusemount")  # fmt: skip
 
@@ -58,6 +58,7 @@ def read_container(script: Script, launch: Launch, draft: Draft, values: Values)
             if at < layers.srun_at:
                 continue
             if name in _RUNTIMES:
+                _tell_of_directory(draft, words, line)
                 _apptainer(draft, name, words, values, command)
             elif name in OTHERS:
                 why = f"slurmkit has no {name}: write container: with pyxis or apptainer"
@@ -108,8 +109,17 @@ def _pyxis(script: Script, launch: Launch, draft: Draft, values: Values) -> None
         elif option.name != "container-workdir":
             draft.add("container", "options", [f"--{option.name}" + (f"={text}" if text else "")])
         elif word.shown.partition("=")[2] not in _HERE:
-            why = "the program starts where the job was submitted, in the container as well"
-            draft.note(line, "changed", f"--container-workdir={text}", why)
+            draft.note(line, "changed", f"--container-workdir={text}", _STARTS_HERE)
+
+
+def _tell_of_directory(draft: Draft, words: Sequence[Word], line: int) -> None:
+    """`--pwd /workspace`."""
+    said = [word.shown for word in words]
+    for at, text in enumerate(said):
+        name, equals, value = text.partition("=")
+        value = value if equals else "".join(said[at + 1 : at + 2])
+        if name in _DIRECTORY and value not in _HERE:
+            draft.note(line, "changed", f"{name} {value}", _STARTS_HERE)
 
 
 def _apptainer(

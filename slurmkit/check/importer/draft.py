@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["changed", "fixed", "kept", "moved", "dropped"]
-"""changed: look at it; fixed: was an error; kept: verbatim; moved: slurmkit does it; dropped: not
-needed any more."""
+Kind = Literal["changed", "still", "fixed", "kept", "moved", "dropped"]
+"""changed: look at it; still: a warning of lint's that holds; fixed: was an error; kept: verbatim;
+moved: slurmkit does it; dropped: not needed any more."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from slurmkit.check.importer.draft import Draft
 from slurmkit.check.importer.values import Values
 from slurmkit.check.script.shell import Assignment, Shell
 from slurmkit.check.script.variables import resolve
+from slurmkit.check.secrets import secrets
 from slurmkit.spec.reserved import reserved
 from slurmkit.spec.secret import secret_name, secret_value
 
@@ -50,7 +51,9 @@ def export(one: Assignment, draft: Draft, values: Values, line: int) -> None:
     if known and (secret_name(one.name) or secret_value(known)):
         if one.name not in (draft.get("environment", "pass") or ()):
             draft.add("environment", "pass", [one.name])
-        why = "a secret, which is not copied: export it where you submit the job"
+        is_one = any(secrets(f"export {one.name}={known}".encode()))
+        what = "a secret, which is not copied" if is_one else "looks like a placeholder"
+        why = f"{what}: export {'it' if is_one else 'the secret'} where you submit the job"
         draft.note(line, "changed", f"export {one.name}=…", why)
     else:
         text = values.text(one.value, one.order, one.context)

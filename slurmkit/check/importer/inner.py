@@ -84,11 +84,20 @@ def _place(  # noqa: PLR0913, PLR0917  a statement and where it is
             draft.needed.setdefault(name, line)
             draft.exported.add(name)
     if launch.in_container or (launch.kind == "direct" and not _ONCE.match(text)):
-        found.prelude.append(text.replace("${", "$${"))
+        ends = " || exit" if _leads_on(node) and "<<" not in text else ""
+        found.prelude.append((text + ends).replace("${", "$${"))
         draft.note(line, "changed", text, _EACH)
     else:
         found.setup.append(Kept(text, f"line {line}, which ran on every node"))
         draft.note(line, "changed", text, _HANDED_ON)
+
+
+def _leads_on(node: Node) -> bool:
+    """Tell whether `&&` stands behind it: where it fails, the program does not start."""
+    at = node
+    while at.parent is not None and at.parent.type == "list" and at.next_sibling is None:
+        at = at.parent
+    return at.next_sibling is not None and at.next_sibling.type == "&&"
 
 
 def _tell_behind(script: Script, shell: Shell, node: Node, draft: Draft) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from slurmkit.check.importer import names
 from slurmkit.check.importer.directives import asked_tasks, int_of, node_count
 from slurmkit.check.importer.draft import Draft
-from slurmkit.check.importer.values import Values, World
+from slurmkit.check.importer.values import HOME, Values, World
 from slurmkit.check.lint.job import Job
 from slurmkit.check.script.launches import Launch, LaunchOption, reads_python
 from slurmkit.check.script.layers import is_python, program_name
@@ -200,7 +200,9 @@ def _program(
     if launch.is_launcher and _is_python(launch.program) and launch.arguments:
         launch, without_python = _behind_python(launch), False
     by_python = launch.is_launcher or starts_python(launch.layers.words[launch.at])
-    by_python &= not without_python
+    begin = launch.layers.words[launch.at]
+    is_alone = not launch.is_launcher and launch.program is begin and _is_python(begin)
+    by_python &= not (without_python or is_alone)
     assert launch.program is not None
     program = " ".join(values.texts([launch.program], launch.command))
     if not program:  # `python "$@"`: nobody knows
@@ -222,6 +224,8 @@ def _program(
         module = ["-m"] if launch.is_module else []
         draft.put("entrypoint", "command", ["python3", *flags, *module, program, *arguments])
     else:
+        if program.startswith(f"{HOME}/") and not launch.is_module:
+            program = f"~/{program.removeprefix(f'{HOME}/')}"
         draft.put("entrypoint", "module" if launch.is_module else "script", program)
         if arguments:
             draft.put("entrypoint", "args", arguments)

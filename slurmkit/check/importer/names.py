@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from slurmkit.check.script.words import Piece
 
@@ -59,8 +59,15 @@ def prints_a_word(text: str) -> bool:
         words = [word for word in part.split() if not re.match(r"\w+=", word)]
         name = words[0].rpartition("/")[2] if words else ""
         if not _FILTER.match(part.strip()):
-            return name in _OF_A_WORD or _FIELD.search(part) is not None
+            is_list = name == "seq" or (name == "echo" and len(_said(words)) > 1)
+            return (name in _OF_A_WORD and not is_list) or _FIELD.search(part) is not None
     return False
+
+
+def _said(words: Sequence[str]) -> list[str]:
+    """Return what `echo` prints, a text in quotes as one."""
+    said = [word for word in words[1:] if not re.fullmatch(r"-[neE]+", word)]
+    return said[:1] if said and said[0].startswith(("'", '"')) else said
 
 
 def is_head(name: str) -> bool:

@@ -13,6 +13,9 @@ _FIRST_KEY = re.compile(
 )
 
 
+_MOST = 6  # places that are named
+
+
 class NotImportedError(ValueError):
     """A script that cannot be a job file, with the reason and what to do."""
 
@@ -59,12 +62,14 @@ def refuse_without_launch(job: Job) -> NoReturn:
         NotImportedError: with what stands there instead.
     """
     name = job.script.source.name
-    submits = next((one for one in job.script.commands if one.name == "sbatch"), None)
-    if submits is not None:
-        line = job.script.source.place(submits.span.start)[0]
+    submits = [one for one in job.script.commands if one.name == "sbatch"]
+    if submits:
+        lines = list(dict.fromkeys(job.script.source.place(one.span.start)[0] for one in submits))
+        others = ", ".join(map(str, lines[1:_MOST])) + (", …" if len(lines) > _MOST else "")
+        more = f" (in line {others} as well)" if others else ""
         raise NotImportedError(
-            f"{name}:{line}: submits jobs, and starts no program itself: import what it gives to "
-            "sbatch, a file a job"
+            f"{name}:{lines[0]}: submits jobs, and starts no program itself{more}: import what it "
+            "gives to sbatch, a file a job, with what the script puts in"
         )
     if not job.script.commands:
         raise NotImportedError(f"{name}: has no command; there is nothing to start")

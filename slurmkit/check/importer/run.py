@@ -23,10 +23,10 @@ from slurmkit.check.importer.refuse import (
     refuse_without_launch,
 )
 from slurmkit.check.importer.statements import Origin, Statements
-from slurmkit.check.importer.step import read_step, read_wrappers
+from slurmkit.check.importer.step import read_input, read_step, read_wrappers
 from slurmkit.check.importer.values import Values, World
 from slurmkit.check.importer.verify import verify
-from slurmkit.check.importer.write import write
+from slurmkit.check.importer.write import printable, write
 from slurmkit.check.lint.job import Job
 from slurmkit.check.script.launches import Launch, around
 from slurmkit.check.script.read import Script, read
@@ -51,6 +51,8 @@ def import_script(data: bytes, name: str = "-") -> Imported:
         NotImportedError: the script starts no program that can be told, is several jobs, or is
             none that bash can read.
     """
+    called = _name(name)
+    name = printable(name)
     script = read(data, name)
     job = Job(script)
     refuse(job)
@@ -65,7 +67,7 @@ def import_script(data: bytes, name: str = "-") -> Imported:
             f"{name}: a heterogeneous job (`#SBATCH hetjob`); a job file describes nodes of one "
             "kind: import each part by itself"
         )
-    draft = Draft(name=_name(name))
+    draft = Draft(name=called)
     job = with_late(job, draft)
     _login(script, draft)
     _other_schedulers(script, draft)
@@ -90,7 +92,8 @@ def _name(name: str) -> str:
     """Slurm takes the file's name; its ending says nothing to anybody."""
     last = PurePath(name).name
     ending = next((e for e in _ENDINGS if last.endswith(e) and last != e), "")
-    return last.removesuffix(ending) if name != "-" else "job"
+    last = last.removesuffix(ending) if name != "-" else "job"
+    return "".join(char if char.isprintable() else "_" for char in last)
 
 
 def _login(script: Script, draft: Draft) -> None:
@@ -134,6 +137,7 @@ def _fill(job: Job, launch: Launch, draft: Draft) -> None:
     inner = read_inner(script, launch, draft)
     read_launch(job, launch, draft, values, inner.prelude)
     read_step(draft, launch, line)
+    read_input(draft, launch, line)
     read_container(script, launch, draft, values)
     activated = read_wrappers(script, draft, launch, line)
     read_directives(job, draft, max(asked_tasks(job), tasks if is_direct else 1))
@@ -212,13 +216,13 @@ def _count_as_before(draft: Draft) -> None:
         why = "the script has no --array: set environment.variables.ARRAY_TASK_ID, or write a "
         why += f"sweep of it: it is ${ARRAY_VARIABLE} in the job file"
         draft.note(0, "changed", "SLURM_ARRAY_TASK_ID", why)
-    elif indices is None or (len(sweep) == 1 and indices == list(range(len(indices)))):
+    elif indices is None:
         return
 
     def renamed(text: str) -> str:
         return re.sub(r"\bSLURM_ARRAY_TASK_ID\b", ARRAY_VARIABLE, text)
 
     draft.setup = [replace(line, text=renamed(line.text)) for line in draft.setup]
-    if indices is not None:
+    if indices is not None and not (len(sweep) == 1 and indices == list(range(len(indices)))):
         why = f"a sweep counts from 0: the script's own number is ${ARRAY_VARIABLE} now"
         draft.note(0, "changed", "SLURM_ARRAY_TASK_ID", why)

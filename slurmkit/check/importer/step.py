@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from slurmkit.check.importer.container import OTHERS, PYXIS
 from slurmkit.check.importer.draft import Draft
+from slurmkit.check.importer.values import HOME
 from slurmkit.check.script.launches import Launch, around
 from slurmkit.check.script.layers import MPI, program_name
 from slurmkit.check.script.read import Script
@@ -20,6 +22,7 @@ _SILENT = (
 )  # fmt: skip
 """They follow from the job file."""
 _LOGS = ("output", "error", "label", "unbuffered")
+_INPUT = "what the program reads is left out: put it into a file, and name that among its arguments"
 _OF_STEP = ("time", "mem", "chdir", "input")
 _AS_IF_NOT_THERE = ("srun", "exec", "command", "builtin", "nohup", "time", "unbuffer")
 _ACTIVATED = {
@@ -60,6 +63,24 @@ def read_step(draft: Draft, launch: Launch, line: int) -> None:
             _other(draft, option.name.replace("_", "-"), option.value, line)
 
 
+def read_input(draft: Draft, launch: Launch, line: int) -> None:
+    """Tell of what the program reads, and where its messages go."""
+    command = launch.command
+    for redirect in command.redirects:
+        target = f" {redirect.target.shown}" if redirect.target is not None else ""
+        if target == " /dev/null":
+            continue
+        if redirect.operator.startswith("<"):
+            what = f"{redirect.operator}{target}" if target else "<<, a heredoc"
+            draft.note(line, "changed", what, _INPUT)
+        elif redirect.descriptor == "2" and redirect.operator != ">&":
+            why = "slurmkit keeps a log file a rank, messages included"
+            draft.note(line, "dropped", f"2{redirect.operator}{target}", why)
+    if command.at_in_pipeline:
+        before = command.pipeline[0].text or b""
+        draft.note(line, "changed", f"{before.decode(errors='replace')} |", _INPUT)
+
+
 def _where(draft: Draft, launch: Launch, shown: str, line: int) -> None:
     """Tell of the nodes that a step names: one of a loop over them, or some of the job's."""
     if launch.command.context.loops:
@@ -71,10 +92,16 @@ def _where(draft: Draft, launch: Launch, shown: str, line: int) -> None:
 
 def _of_mpi(draft: Draft, launch: Launch) -> None:
     """`mpirun -x A=1`: A reaches the processes."""
-    words = [word.literal or "" for word in launch.layers.words[: launch.at]]
+    words = [_shown(word) for word in launch.layers.words[: launch.at]]
     for before, word in pairwise(words):
         name, equals, text = word.partition("=")
-        if before == "-x" and equals and name.isidentifier() and not reserved(name):
+        if (
+            before == "-x"
+            and equals
+            and name.isidentifier()
+            and not reserved(name)
+            and _is_known(text)
+        ):
             draft.set("environment", "variables", name, text)
 
 
@@ -134,7 +161,7 @@ def _wrapper(draft: Draft, name: str, words: Sequence[Word], line: int) -> None:
         why = "the environment that uv has made is used as it is: run `uv sync` first"
         draft.note(line, "changed", "uv run", why)
     elif name == "env":
-        _of_env(draft, following, line)
+        _of_env(draft, [_shown(word) for word in words[1:]], line)
     else:
         why = "left out: slurmkit starts srun, and the launcher, itself"
         draft.note(line, "changed", joined(words), why)
@@ -147,11 +174,21 @@ def _of_env(draft: Draft, words: list[str], line: int) -> None:
     """`env A=1 program`."""
     for word in words:
         name, equals, text = word.partition("=")
-        if equals and name.isidentifier() and not reserved(name) and "$" not in text:
+        if equals and name.isidentifier() and not reserved(name) and _is_known(text):
             draft.set("environment", "variables", name, text)
         else:
             draft.note(line, "changed", f"env {' '.join(words)}", "write it by hand")
             return
+
+
+def _shown(word: Word) -> str:
+    """Return a word with `~` as a job file has it."""
+    parts = [replace(p, text=HOME) if p.is_home and p.text == "~" else p for p in word.pieces]
+    return replace(word, pieces=tuple(parts)).shown
+
+
+def _is_known(text: str) -> bool:
+    return "$" not in text.replace(HOME, "")
 
 
 def _of_conda(draft: Draft, name: str, words: list[str], line: int) -> None:

@@ -20,6 +20,7 @@ from slurmkit.check.script.source import Source
 from slurmkit.check.script.variables import expand, is_assigned, reads, resolve
 from slurmkit.check.script.words import Piece, Word
 
+HOME = "${env:HOME}"
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _PLAIN_DEFAULT = re.compile(r"[^$`\"'\\{}]*\Z")
 
@@ -128,7 +129,7 @@ class Values:
 
     def _piece(self, piece: Piece, order: int, context: Context | None) -> str | None:
         if piece.kind == "text":
-            return piece.text.replace("${", "$${")
+            return self._home(piece) if piece.is_home else piece.text.replace("${", "$${")
         word = Word((piece,), piece.span)
         if piece.kind == "arithmetic":
             known = resolve(word, order, context, self._world.known)
@@ -146,6 +147,13 @@ class Values:
         if piece.kind == "substitution" and not names.prints_a_word(piece.text):
             self.needs_shell |= self._may_be_several(piece)
         return self._helper(piece)
+
+    def _home(self, piece: Piece) -> str:
+        """`~`, or `~NAME`: no shell reads the job file's words."""
+        if piece.text != "~":
+            why = "bash puts in that user's home directory: write its path"
+            self._draft.note(self._line(piece), "changed", piece.text, why)
+        return HOME if piece.text == "~" else piece.text
 
     def _counts(self, word: Word, order: int, context: Context | None) -> bool:
         """Tell whether a product is made of what Slurm counts."""
@@ -176,6 +184,8 @@ class Values:
             self._draft.exported.add(piece.text)
         elif not names.is_of_slurm(name):
             self._draft.foreign.add(name)
+        if (piece.default or "").startswith("~/") and not (piece.is_quoted and piece.via is None):
+            return self._helper(replace(piece, operation=piece.operation.replace("~", "$HOME", 1)))
         if piece.default is not None and _PLAIN_DEFAULT.match(piece.default):
             is_one = piece.default and len(piece.default.split()) == 1
             if not is_one or names.MAY_BE_SEVERAL.search(name):

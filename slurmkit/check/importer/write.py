@@ -22,6 +22,11 @@ _FIELDS = {
 """What comes first in a part; the rest follows as the script has it."""
 
 
+def printable(name: str) -> str:
+    """Return a file's name for a line of text: it may hold any bytes, and line breaks."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
 def write(draft: Draft, name: str) -> str:
     """Return the job file's text."""
     said = [f"# Made by `slurmkit import {name}`; see what it said about it.\n"]

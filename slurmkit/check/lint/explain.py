@@ -21,7 +21,7 @@ class UnknownRuleError(ValueError):
     def __init__(self, code: str) -> None:
         known = list(rules())
         near = min(known, key=lambda name: distance(code.upper()[:9], name))
-        is_near = distance(code.upper()[:9], near) <= 2
+        is_near = distance(code.upper()[:9], near) <= 1
         fix = f"did you mean {near}?" if is_near else f"codes go from {known[0]} to {known[-1]}"
         super().__init__(f"no rule {code!r}: {fix}")
 

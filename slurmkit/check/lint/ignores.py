@@ -8,8 +8,8 @@ from collections.abc import Callable
 from slurmkit.check.script.read import Script
 from slurmkit.check.script.source import Source
 
-_COMMENT = re.compile(rb"#[ \t]*slurmkit:[ \t]*ignore\b([^\n#]*)")
-_CODE = re.compile(r"\b(?:SK)?(\d{3})\b", re.IGNORECASE)
+COMMENT = re.compile(rb"#[ \t]*slurmkit:[ \t]*ignore\b([^\n#]*)")
+CODE = re.compile(r"\b(?:SK)?(\d{3})\b", re.IGNORECASE)
 
 
 def ignored(script: Script) -> Callable[[str, int], bool]:
@@ -27,9 +27,9 @@ def ignored(script: Script) -> Callable[[str, int], bool]:
     first_command = source.place(script.directives.end)[0]
     head = min(first_directive or first_command, first_command)
     below: dict[int, int] = {}  # of a line with nothing but such a comment: which one it is for
-    for match in reversed(list(_COMMENT.finditer(source.data))):
+    for match in reversed(list(COMMENT.finditer(source.data))):
         said = match[1].decode(errors="replace")
-        codes = {f"SK{code}" for code in _CODE.findall(said)} or {"*" if "=" not in said else ""}
+        codes = {f"SK{code}" for code in CODE.findall(said)} or {"*" if "=" not in said else ""}
         line = source.place(match.start())[0]
         ignored_in.setdefault(wholes[line - 1], set()).update(codes)
         if not source.data[source.starts[line - 1] : match.start()].strip():

@@ -29,6 +29,8 @@ class Job:
     script: Script
     slurm_version: tuple[int, int] | None = None
     """The cluster's; None = not known."""
+    group: int | None = None
+    """Of a heterogeneous job: the component that is looked at, as if it were the job."""
 
     def found(  # noqa: PLR0913  a finding has that many parts
         self,
@@ -68,7 +70,8 @@ class Job:
     @cached_property
     def launches(self) -> list[Launch]:
         """The launches, in the order of execution."""
-        return launches(self.script)
+        found = launches(self.script)
+        return [x for x in found if _group(x) == self.group] if self.group is not None else found
 
     @cached_property
     def settings(self) -> list[Setting]:
@@ -79,6 +82,11 @@ class Job:
     def names_read(self) -> frozenset[str]:
         """The variables that it uses itself."""
         return names_read(self.script)
+
+    @cached_property
+    def names_given(self) -> frozenset[str]:
+        """The variables that any of its shells gives a value."""
+        return frozenset(self.script.exports).union(*(s.assignments for s in self.script.shells))
 
     def given(self, *names: str) -> Given[Piece] | None:
         """Return the directive that counts of these options, the last one."""
@@ -208,6 +216,12 @@ class Job:
         if len(option.origins) == 1:
             word = after_equals(word)
         return number(word, order, context, self.numbers)
+
+
+def _group(launch: Launch) -> int | None:
+    """Return the component that a launch is for; None where it is for several, or not known."""
+    option = launch.srun_option("het-group") or launch.srun_option("pack-group")
+    return whole(option.value) if option is not None else 0
 
 
 def gpu_count(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What a rule is: its facts, in `rules.yaml`, and the function that looks for it."""
+"""What a rule is: its facts, in the YAML files of `rules/`, and the function that looks for it."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from slurmkit.check.lint.components import RULES, components
 from slurmkit.check.lint.ignores import ignored
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import CHECKS, Found
@@ -16,6 +17,8 @@ from slurmkit.check.script.read import Script, read
 from slurmkit.check.script.source import Source, Span
 
 _DOS = b"\r\n"
+_TEXTS = (b"#!", b"\xff\xfe", b"\xfe\xff")  # a script, or UTF-16
+_HEAD = 1024  # bytes of a file, in which a binary one has its first NUL
 
 
 def lint(data: bytes, name: str = "-", slurm_version: tuple[int, int] | None = None) -> list[Found]:
@@ -29,7 +32,9 @@ def lint(data: bytes, name: str = "-", slurm_version: tuple[int, int] | None = N
     clean = data.replace(_DOS, b"\n")
     script = read(clean, name)
     found: dict[tuple[str, int, str], Found] = {}
-    for finding in _all(script, slurm_version):
+    _load()
+    is_binary = not data.startswith(_TEXTS) and b"\0" in data[:_HEAD]
+    for finding in CHECKS["SK614"](Job(script)) if is_binary else _all(script, slurm_version):
         found.setdefault((finding.code, finding.span.start, finding.what), finding)
     hidden = ignored(script)
     kept = [f for f in found.values() if not hidden(f.code, script.source.place(f.span.start)[0])]
@@ -54,10 +59,12 @@ def _in_dos(found: list[Found], data: bytes, script: Script) -> list[Found]:
 
 
 def _all(script: Script, slurm_version: tuple[int, int] | None) -> Iterator[Found]:
-    _load()
     job = Job(script, slurm_version)
     for look in CHECKS.values():
         yield from look(job)
+    for component in components(job):
+        for code in RULES:
+            yield from CHECKS[code](component)
     for inner in script.inner:
         yield from _all(inner, slurm_version)
 

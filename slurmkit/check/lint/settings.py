@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from slurmkit.check.lint.facts import says_why
@@ -44,7 +45,7 @@ class Setting:
     command: Command | None = None
     """What it stands in front of, and is for alone."""
 
-    @property
+    @cached_property
     def text(self) -> str | None:
         """The value; None where it is not known."""
         return resolve(self.value, self.order, self.context)

@@ -155,10 +155,8 @@ def backend(launch: Launch) -> str:
 
 def has_variable(job: Job, launch: Launch, name: str) -> bool:
     """Tell whether a variable has any value where a launch runs."""
-    return any(
-        name in shell.assignments or name in job.script.exports for shell in job.script.shells
-    ) or any(v.name == name for command, _ in around(job.script, launch.command)
-             for v in command.variables)  # fmt: skip
+    commands = (command for command, _ in around(job.script, launch.command))
+    return name in job.names_given or any(v.name == name for c in commands for v in c.variables)
 
 
 def may_hold_more(job: Job, launch: Launch) -> bool:

@@ -38,7 +38,10 @@ def right_value(name: str, value: str) -> str | None:
         return None if re.fullmatch(r"\+?0*[1-9]\d*", value) else "Write a whole number from 1 up."
     if name == "nodes":
         is_count = re.fullmatch(r"\d+[kKmM]?(-\d+[kKmM]?)?(:\d+)?|[\d,:-]+", value)
-        return None if is_count else "Write a whole number, or a range such as 2-4."
+        ends = re.fullmatch(r"(\d{1,9})-(\d{1,9})", value)
+        is_backwards = ends is not None and int(ends[1]) > int(ends[2])
+        is_right = is_count and not is_backwards
+        return None if is_right else "Write a whole number, or a range such as 2-4."
     if name in MEMORY or name == "tmp":
         try:
             parse_memory(value)

@@ -42,7 +42,10 @@ def wanted(spec: JobSpec, only: Sequence[str] = (), skip: Sequence[str] = ()) ->
     chosen = [name for name in CHECKS if name in (only or asked.checks) and name not in skip]
     if not chosen:
         raise SpecError([Problem("no check is left", Place("--skip"), fix="skip fewer of them")])
-    return asked.model_copy(update={"checks": chosen})
+    update: dict[str, Any] = {"checks": chosen}
+    if only:  # what it leaves out on purpose is no mistake
+        update |= {name: [] for name in ("data", "storage") if name not in chosen}
+    return asked.model_copy(update=update)
 
 
 def checks_alone(spec: JobSpec, asked: Preflight) -> JobSpec:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from slurmkit.check.script.grammar import is_rest
 from slurmkit.check.script.heredoc import heredoc
 from slurmkit.check.script.shell import Assignment, Command, Context, Shell
 from slurmkit.check.script.source import Text
@@ -158,7 +159,7 @@ class Assignments:
 
     def _items(self, node: Node) -> Iterator[Word]:
         for child in node.children:
-            if child.is_named and child.type != "comment":
+            if child.is_named and child.type != "comment" and not is_rest(child):
                 yield read_word(child, self._shell.text, self._shell)
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Parser
 
+_IN_WORDS = (
+    "word", "string", "raw_string", "ansi_c_string", "translated_string", "simple_expansion",
+    "expansion", "command_substitution", "arithmetic_expansion", "concatenation", "number",
+)  # fmt: skip
+_BLANK = re.compile(rb"(?:\\\n)*\s")
 # `<your-token>`: to bash two redirections, and mostly the end of all that can be understood. Not
 # `<in >out`, nor `<in 2> errors`.
 _ANGLE = re.compile(
@@ -100,3 +106,27 @@ def chain(node: Node) -> tuple[list[Node], list[str]]:
         else:
             operators.append(child.type)
     return parts, operators
+
+
+def is_rest(node: Node) -> bool:
+    r"""Tell whether a node goes on with the word before it.
+
+    The grammar cuts "a`b`c", $"a" and 'a'\$b.
+    """
+    before = node.prev_sibling
+    if before is None or before.end_byte != node.start_byte:
+        return False
+    if before.type == "$":
+        return node.type == "string"
+    text = node.text or b""
+    if before.type not in _IN_WORDS and before.type != "command_name":
+        return node.is_named and text.startswith(b"`")
+    return node.type in _IN_WORDS and not _BLANK.match(text)
+
+
+def rest(node: Node) -> Iterator[Node]:
+    """Yield the nodes that go on with a word."""
+    following = node.next_sibling
+    if following is not None and is_rest(following):
+        yield following
+        yield from rest(following)

@@ -24,7 +24,7 @@ MPI = (
     "prterun",
 )
 _REMOTE = ("ssh", "pdsh", "clush", "pssh", "parallel-ssh", "rsh")
-_CONTAINERS = (
+CONTAINERS = (
     "singularity", "apptainer", "docker", "podman", "podman-hpc", "shifter", "enroot", "ch-run",
     "sarus", "udocker", "nvidia-docker",
 )  # fmt: skip
@@ -100,7 +100,7 @@ def _is_known(word: Word) -> bool:
     name = program_name(word)
     return (
         name in SHELLS or name in LAUNCHERS or is_python(name) or name in _WRAPPERS
-        or name in _CONTAINERS or name in MPI or name == "srun"
+        or name in CONTAINERS or name in MPI or name == "srun"
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def peel(command: Command) -> Layers:
             break
         if name in MPI:
             through = through or "mpirun"
-        elif name in _CONTAINERS:
+        elif name in CONTAINERS:
             in_container = True
         elif name not in _WRAPPERS or len(words) == at + 1:
             break

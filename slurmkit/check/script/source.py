@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ class Text:
             max(first, self.origins[min(max(end - 1, start), len(self.origins) - 1)])
             + (end > start),
         )
+
+
+@lru_cache(maxsize=64)
+def holds(data: bytes, pattern: re.Pattern[bytes]) -> bool:
+    """Tell whether a pattern is found in a file, which each of its inner scripts asks again."""
+    return pattern.search(data) is not None
 
 
 def whole(source: Source) -> Text:

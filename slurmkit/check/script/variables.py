@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from slurmkit.check.script.arithmetic import calculated
 from slurmkit.check.script.words import Piece, Word
 
 if TYPE_CHECKING:
@@ -17,17 +17,10 @@ if TYPE_CHECKING:
 
 _DEEP = 12
 _MOST = 4000  # characters of a value that are followed
+_MOST_PIECES = 500  # that are put into a word
 _APPENDED = 100  # `NAME+=…` of one variable that are followed
 _WHOLE = ("", "[@]", "[*]")
 _NONE_KNOWN: Mapping[str, int] = {}
-_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Div: operator.floordiv,
-    ast.Mod: operator.mod,
-}
 
 
 def _order(assignment: Assignment) -> int:
@@ -93,7 +86,7 @@ def expand(word: Word, order: int, context: Context | None = None) -> list[Word]
     What is not known stays as a piece, with the shell that expands it.
     """
     found: list[list[Piece]] = [[]]
-    for piece in _expanded(word.pieces, order, context, 0):
+    for piece in _expanded(word.pieces, order, context, 0, iter(range(_MOST_PIECES))):
         if piece.kind == "text" and not piece.is_quoted and piece.operation == "split":
             parts = re.split(r"[ \t\n]+", piece.text)
             for at, part in enumerate(parts):
@@ -113,10 +106,11 @@ def expand(word: Word, order: int, context: Context | None = None) -> list[Word]
 
 
 def _expanded(
-    pieces: Sequence[Piece], order: int, context: Context | None, depth: int
+    pieces: Sequence[Piece], order: int, context: Context | None, depth: int, left: Iterator[int]
 ) -> Iterator[Piece]:
     for piece in pieces:
-        if piece.kind != "variable" or depth >= _DEEP:
+        is_too_much = depth >= _DEEP or (depth and next(left, None) is None)
+        if piece.kind != "variable" or is_too_much:
             yield piece
             continue
         name = "@" if piece.text == "*" and not piece.is_quoted else piece.text
@@ -129,12 +123,12 @@ def _expanded(
         for index, item in enumerate(value):
             if index:
                 yield replace(piece, operation="next", kind="text", text="")
-            if not item.pieces and found.items is not None:  # an element that is empty
+            if not item.pieces and found.items is not None and piece.is_quoted:  # an empty element
                 yield replace(piece, kind="text", text="", operation="", is_quoted=True)
-            inner = _expanded(item.pieces, found.order, found.context, depth + 1)
+            inner = _expanded(item.pieces, found.order, found.context, depth + 1, left)
             for part in inner:
                 via = part.via or piece
-                if part.kind == "text" and not piece.is_quoted and found.items is None:
+                if part.kind == "text" and not piece.is_quoted:
                     yield replace(part, via=via, is_quoted=False, operation="split")
                 elif part.kind == "text":
                     yield replace(part, via=via)
@@ -249,29 +243,21 @@ def _evaluated(
         found = assigned(name, piece.shell, order, context)
         value = None
         if found is not None and found.value is not None:
-            value = number(found.value, found.order, found.context, known)
+            value = _given(found, tuple(known.items()))
         elif not is_assigned(name, piece.shell):
             value = known.get(name)
         return str(value) if value is not None else "?"
 
-    text = re.sub(r"\$?\{?\b([A-Za-z_]\w*)\b(?::-\d+)?\}?", put_in, piece.text)
     try:
-        return _calculated(ast.parse(text.replace("/", "//"), mode="eval").body)
+        text = re.sub(r"\$?\{?\b([A-Za-z_]\w*)\b(?::-\d+)?\}?", put_in, piece.text)
+        return calculated(text)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return None
 
 
-def _calculated(node: ast.expr) -> int:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return node.value
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        value = _OPERATORS[type(node.op)](_calculated(node.left), _calculated(node.right))
-        if abs(value) > 10**12:
-            raise ValueError(value)
-        return value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_calculated(node.operand)
-    raise ValueError(ast.dump(node))
+@lru_cache(maxsize=1024)  # `C=$((A + B))`, `D=$((B + C))`, … are each worked out once
+def _given(found: Assignment, known: tuple[tuple[str, int], ...]) -> int | None:
+    return number(found.value, found.order, found.context, dict(known))
 
 
 def reads(word: Word, order: int, context: Context | None = None) -> list[Piece]:

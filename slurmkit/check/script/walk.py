@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slurmkit.check.script.assignments import Assignments, positional
-from slurmkit.check.script.grammar import chain, parse
+from slurmkit.check.script.grammar import chain, is_rest, parse
 from slurmkit.check.script.heredoc import heredoc
 from slurmkit.check.script.nested import DEEP, depth, start_shells
 from slurmkit.check.script.shell import (
@@ -19,7 +19,7 @@ from slurmkit.check.script.shell import (
     Shell,
 )
 from slurmkit.check.script.source import Text
-from slurmkit.check.script.words import Word, is_rest, read_word
+from slurmkit.check.script.words import Word, read_word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -154,7 +154,8 @@ class Walk:
 
     def _loop(self, node: Node, context: Context) -> None:
         body = node.child_by_field_name("body")
-        name, words = "", []
+        name = ""
+        words: list[Word] = []
         for child in node.children:
             if body is not None and child.start_byte >= body.start_byte:
                 break
@@ -164,7 +165,7 @@ class Walk:
                 name = (child.text or b"").decode(errors="replace")
             elif child.is_named:
                 self._inside(child, context)
-                words.append(self._word(child))
+                words += () if is_rest(child) else (self._word(child),)
         if node.type == "for_statement":
             kind = "for"
         else:

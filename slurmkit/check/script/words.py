@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from slurmkit.check.script.grammar import is_rest, rest
+from slurmkit.check.script.quoting import ANSI_C, unescaped, with_homes
 from slurmkit.check.script.source import Span, Text
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Piece:
     text_of: Text | None = None
     via: Piece | None = None
     """The variable from whose value it comes: the last on the way, `$RUN` in `$ARGS`."""
+    is_home: bool = False
+    """Whether it is a `~`, or `~NAME`, in whose place bash puts a home directory."""
 
     @property
     def default(self) -> str | None:
@@ -93,23 +97,10 @@ def _shown(piece: Piece) -> str:
 
 def read_word(node: Node, text: Text, shell: Shell, whole: Node | None = None) -> Word:
     """Return the word that a node of the syntax tree is, or that ends what `whole` is."""
-    nodes = [node, *_rest(whole or node)]
+    nodes = [node, *rest(whole or node)]
     found = (p for part in nodes for p in _pieces(part, text, shell, is_quoted=False))
-    return Word(tuple(_merged(found)), text.span(node.start_byte, nodes[-1].end_byte))
-
-
-def is_rest(node: Node) -> bool:
-    """Tell whether a node goes on with the word before it: the grammar cuts "a`b`c" behind a."""
-    before = node.prev_sibling
-    is_close = before is not None and before.end_byte == node.start_byte
-    return is_close and node.is_named and (node.text or b"").startswith(b"`")
-
-
-def _rest(node: Node) -> Iterator[Node]:
-    following = node.next_sibling
-    if following is not None and is_rest(following):
-        yield following
-        yield from _rest(following)
+    pieces = with_homes(_merged(found), is_value=whole is not None)
+    return Word(tuple(pieces), text.span(node.start_byte, nodes[-1].end_byte))
 
 
 def _pieces(node: Node, text: Text, shell: Shell, *, is_quoted: bool) -> Iterator[Piece]:
@@ -119,11 +110,13 @@ def _pieces(node: Node, text: Text, shell: Shell, *, is_quoted: bool) -> Iterato
     elif kind == "raw_string":
         yield from _plain(text, shell, start + 1, end - 1, is_quoted=True)
     elif kind == "ansi_c_string":
-        yield from _escaped(text, shell, start + 2, end - 1, _ESCAPED, is_quoted=True)
+        yield from _escaped(text, shell, start + 2, end - 1, ANSI_C, is_quoted=True)
     elif kind in ("simple_expansion", "expansion"):
         yield _variable(node, text, shell, is_quoted=is_quoted)
     elif kind in ("command_substitution", "process_substitution", "arithmetic_expansion"):
         yield _put_in(node, text, shell, is_quoted=is_quoted)
+    elif kind == "$" and node.next_sibling is not None and is_rest(node.next_sibling):
+        return  # of $"…", which may be translated
     elif kind in ("concatenation", "command_name", "array") and node.child_count:
         at = start
         for child in node.children:
@@ -177,7 +170,8 @@ def _escaped(  # noqa: PLR0913  a place and how to read it
     for match in escapes.finditer(text.data, start, max(start, end)):
         yield from _plain(text, shell, at, match.start(), is_quoted=is_quoted)
         if match[1] != b"\n":  # a line that goes on
-            kept = match[1].decode(errors="replace")
+            is_ansi = escapes is ANSI_C
+            kept = unescaped(match[1]) if is_ansi else match[1].decode(errors="replace")
             yield Piece("text", kept, text.span(*match.span()), True, shell)
         at = match.end()
     yield from _plain(text, shell, at, end, is_quoted=is_quoted)

@@ -27,6 +27,8 @@ _REASONS = {
     "No route to host": "a firewall refuses it, or no network joins them",
     "Network is unreachable": "no network joins them",
 }
+_NO_NAME = "name not resolved"
+_NAMES = "have the nodes' names in DNS or /etc/hosts of every node"
 Link = Tuple[int, int]
 
 
@@ -109,6 +111,7 @@ def port(facts: Facts) -> Column:
         what = f"does not reach the master at {where}"
         fix = f"open TCP port {settings.master_port} between them (nft, iptables, ufw on both), "
         fix += "or set launcher.port to one that is open"
+        fix = _NAMES if how.startswith(_NO_NAME) else fix
         all_fail = set(others) <= set(failed)
         blame = tuple({0, node}) if len(others) == 1 else (0,) if all_fail else (node,)
         column.add(Finding("port-blocked", node, what, fix, explained(how), blame=blame), "blocked")
@@ -135,8 +138,8 @@ def links(facts: Facts) -> Column:
         _bad_links(facts, column, ("link-slow", "slow", "error"), sure, fix)
         _bad_links(facts, column, ("link-slow", "slow", "warning"), rest, fix)
     fix = "open all TCP ports between the nodes: NCCL and gloo take any (nft, iptables, ufw)"
-    if blocked and all(how.startswith("name not resolved") for how in blocked.values()):
-        fix = "have the nodes' names in DNS or /etc/hosts of every node"
+    if blocked and all(how.startswith(_NO_NAME) for how in blocked.values()):
+        fix = _NAMES
     why = {link: explained(how) for link, how in blocked.items()}
     _bad_links(facts, column, ("link-blocked", "blocked", "error"), why, fix)
     for node in facts.heard:

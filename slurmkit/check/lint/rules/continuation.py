@@ -10,6 +10,7 @@ from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.script.shell import Shell
 from slurmkit.check.script.source import Span
+from slurmkit.check.secrets import excerpt
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -58,7 +59,7 @@ def _in_file(job: Job, shell: Shell, root: Node) -> Iterator[Found]:
                 "SK409",
                 Span(comment, data.find(b"\n", comment)),
                 "a comment between lines that go on: the command ends here, and "
-                f"`{match[3].decode(errors='replace')[:40]}` is one of its own",
+                f"`{excerpt(match[3].decode(errors='replace'), 40)}` is one of its own",
                 edits=_moved(data, match),
             )
 

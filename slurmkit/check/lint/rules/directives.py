@@ -12,6 +12,7 @@ from slurmkit.check.lint.rule import Edit, Found, rule
 from slurmkit.check.script.directives import Line
 from slurmkit.check.script.options import Argument, parse
 from slurmkit.check.script.source import Span, Text
+from slurmkit.check.secrets import without_secrets
 
 _NEAR = re.compile(
     rb"(?P<before>[ \t]*!?[ \t]*)(?P<marks>#*)(?P<between>[ \t]*)(?P<also>[#!-]*[ \t]*)"
@@ -32,12 +33,12 @@ def late(job: Job) -> Iterator[Found]:
         return
     first = text.span(directives.end, directives.end).start
     number = job.script.source.place(first)[0]
-    command = job.script.source.line_text(number).strip()
+    command = without_secrets(job.script.source.line_text(number).strip())
     shown = command if len(command) <= 40 else f"{command[:39]}…"
-    movable = [line for line in rows if _is_movable(job, line)]
+    movable = {line.number for line in rows if _is_movable(job, line)}
     for line in rows:
         what = f"this directive is ignored: line {number} is a command already, `{shown}`"
-        yield job.found("SK103", line.span, what, edits=_moved(job, line, line in movable))
+        yield job.found("SK103", line.span, what, edits=_moved(job, line, line.number in movable))
 
 
 def ignored(job: Job) -> list[Line]:

@@ -12,6 +12,7 @@ from slurmkit.check.lint.work import has_shebang_of_sh, is_job, statement
 from slurmkit.check.script.layers import SHELLS
 from slurmkit.check.script.shell import Command, Shell
 from slurmkit.check.script.source import Span
+from slurmkit.check.secrets import excerpt
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -167,7 +168,7 @@ def not_bash(job: Job) -> Iterator[Found]:
         yield job.found(
             "SK417",
             shell.text.span(node.start_byte, node.end_byte),
-            f"`{said.partition(chr(10))[0][:50]}` is bash's, and "
+            f"`{excerpt(said, 50)}` is bash's, and "
             f"{'the first line' if is_batch else 'the command'} names sh",
             edits=_bash(job) if is_batch else (),
         )

@@ -20,6 +20,7 @@ from slurmkit.check.lint.work import (
     works,
 )
 from slurmkit.check.script.shell import Command
+from slurmkit.check.secrets import excerpt
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -131,7 +132,7 @@ def replaced(job: Job) -> Iterator[Found]:
     yield job.found(
         "SK424",
         command.span,
-        f"the job's exit status is that of `{last.source.partition(chr(10))[0][:60]}` in line "
+        f"the job's exit status is that of `{excerpt(last.source, 60)}` in line "
         f"{job.script.source.place(last.span.start)[0]}, whatever becomes of the launch",
     )
 

@@ -101,9 +101,12 @@ def no_text(job: Job) -> Iterator[Found]:
         return
     at = data.find(b"\0")
     if at >= 0:
-        what = "a NUL byte: sbatch refuses the script"
+        what, fix = "a NUL byte: sbatch refuses the script", ""
         is_text = len(re.findall(rb"[\0-\x08\x0e-\x1f]", data)) == data.count(b"\0")
-        yield job.found("SK614", Span(at, at + 1), what, edits=_rewritten(data, "") * is_text)
+        if not is_text and not data.startswith(b"#!"):
+            what, fix = "a binary file, no script", "Name the script itself, a text."
+        edits = _rewritten(data, "") * is_text
+        yield job.found("SK614", Span(at, at + 1), what, fix, edits=edits)
     first = data.partition(b"\n")[0].find(b"\r")
     if first >= 0 and data.startswith(b"#!") and data[first : first + 2] != b"\r\n":
         what = "a carriage return in the first line: the kernel finds no interpreter of that name"

@@ -19,7 +19,7 @@ from slurmkit.check.lint.shape import (
     step_nodes,
 )
 from slurmkit.check.script.launches import Launch
-from slurmkit.check.script.source import Span
+from slurmkit.check.script.source import Span, holds
 from slurmkit.check.script.variables import expand
 from slurmkit.check.script.words import Word
 
@@ -127,7 +127,7 @@ def _is_written(value: Word, launch: Launch) -> bool:
 def only_the_first_node(job: Job) -> Iterator[Found]:
     """A job of several nodes, and `torchrun` without srun."""
     nodes = said_nodes(job) or 0
-    if job.is_het or nodes < 2 or _OTHER_WAYS.search(job.script.source.data):
+    if job.is_het or nodes < 2 or holds(job.script.source.data, _OTHER_WAYS):
         return
     direct: list[Launch] = []
     is_started = any(layers.through for layers in job.script.layers.values())

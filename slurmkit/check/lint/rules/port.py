@@ -16,6 +16,10 @@ from slurmkit.check.script.words import Piece
 from slurmkit.slurm.scalars import whole
 
 _LOWEST, _HIGHEST = 1024, 65535
+_FIX_IN_HEREDOC = (
+    rf"Derive it from the job, `MASTER_PORT={PORT}`; in a heredoc whose delimiter is not quoted "
+    rf"`MASTER_PORT=\{PORT}`."
+)
 _DRAWN = re.compile(
     r"\bRANDOM\b|\bSRANDOM\b|\bEPOCHSECONDS\b|\$\$|\bBASHPID\b|\bshuf\b|\buuidgen\b|\bdate\b|"
     r"/dev/u?random|/proc/sys/kernel/random|\bmktemp\b|socket\.socket|\bjot\b|get_free_port|"
@@ -38,7 +42,8 @@ def fixed_port(job: Job) -> Iterator[Found]:
         if not 0 < (whole(text) or 0) <= _HIGHEST:
             continue
         what = f"port {text} is the same in every job: two of them on one node collide"
-        yield job.found("SK306", _place(job, given, piece), what, edits=_derived(job, piece))
+        fix = "" if is_top(job.script.batch) else _FIX_IN_HEREDOC
+        yield job.found("SK306", _place(job, given, piece), what, fix, edits=_derived(job, piece))
 
 
 def _place(job: Job, given: Given, piece: Piece) -> Span:

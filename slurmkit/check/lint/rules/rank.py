@@ -18,6 +18,7 @@ from slurmkit.check.lint.shape import (
     step_nodes,
 )
 from slurmkit.check.script.launches import Launch, LaunchOption
+from slurmkit.check.script.shell import Shell
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import assigned, reads
 from slurmkit.check.script.words import Piece, Word
@@ -28,6 +29,10 @@ _EXPORTED = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID"}
 _FIX_OF_TASK = (
     "Let a shell in each task read it: `srun bash -c 'export RANK=$SLURM_PROCID "
     "LOCAL_RANK=$SLURM_LOCALID; exec python …'`, or let the program read SLURM_PROCID itself."
+)
+_FIX_OF_ESCAPED = (
+    "The backslash keeps it from the shell that calls sbatch, not from the job's: let a shell on "
+    r"the node read it, `srun bash -c 'torchrun --node_rank=\$SLURM_NODEID …'`."
 )
 _RANK_ARGUMENT = re.compile(r"-+[\w.-]*rank(?:=|$)|[\w.]*\brank=|(?:^|,)(?:LOCAL_)?RANK=", re.I)
 
@@ -68,7 +73,16 @@ def _on_the_batch_host(word: Word | None, launch: Launch) -> Piece | None:
     if word is None:
         return None
     found = reads(word, launch.command.order, launch.command.context)
-    return next((p for p in found if p.text in NODE_RANKS and p.shell.where == "batch"), None)
+    own = (p for p in found if p.text in NODE_RANKS and p.shell.where == "batch")
+    return next((p for p in own if not _is_of_caller(p, launch)), None)
+
+
+def _is_of_caller(piece: Piece, launch: Launch) -> bool:
+    """Tell whether a shell puts it in that calls sbatch, before there is a job (SK616)."""
+    at: Shell | None = launch.command.shell
+    while at is not None and at is not piece.shell:
+        at = at.parent
+    return at is None
 
 
 def _of_launcher(job: Job, launch: Launch) -> Iterator[Found]:
@@ -91,7 +105,8 @@ def _of_launcher(job: Job, launch: Launch) -> Iterator[Found]:
         return
     edits = _escaped(job, launch, piece) or _wrapped(job, launch, option)
     severity: Severity = "error" if nodes else "warning"
-    yield job.found("SK301", option.span, what, severity=severity, edits=edits)
+    fix = _FIX_OF_ESCAPED if b"\\$" in said(job, option.span) else ""
+    yield job.found("SK301", option.span, what, fix, severity=severity, edits=edits)
 
 
 def _has_many_tasks(job: Job, launch: Launch) -> bool:

@@ -182,7 +182,7 @@ def one_cpu(job: Job) -> Iterator[Found]:
 @rule("SK214")
 def cpus_not_inherited(job: Job) -> Iterator[Found]:
     """`#SBATCH --cpus-per-task=8` and `srun` on Slurm 22.05."""
-    cpus = job.given("cpus-per-task")
+    cpus = job.given("cpus-per-task") if not job.is_het else None
     if cpus is None or cpus.value == "1" or job.is_version("22.05", below="23.11") is False:
         return
     if b"SRUN_CPUS_PER_TASK" in job.script.source.data:

@@ -15,6 +15,7 @@ from slurmkit.check.script.shell import Command
 from slurmkit.check.script.source import Span
 from slurmkit.check.script.variables import is_assigned, resolve
 from slurmkit.check.script.words import Word
+from slurmkit.check.secrets import excerpt
 
 _MPI = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun")
 _PROGRAMS = frozenset(
@@ -224,7 +225,7 @@ def one_word(job: Job) -> Iterator[Found]:
         yield job.found(
             "SK425",
             inner[0].span,
-            f"srun looks for one program of the name `{' '.join(text.split())[:60]}`",
+            f"srun looks for one program of the name `{excerpt(' '.join(text.split()), 60)}`",
         )
 
 

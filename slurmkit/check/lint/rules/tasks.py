@@ -19,7 +19,7 @@ from slurmkit.check.lint.shape import (
     step_nodes,
 )
 from slurmkit.check.script.launches import Launch
-from slurmkit.check.script.source import Span
+from slurmkit.check.script.source import Span, holds
 from slurmkit.check.script.variables import assigned, reads
 from slurmkit.slurm.scalars import whole
 
@@ -39,6 +39,10 @@ _LOCAL = re.compile(
     re.IGNORECASE,
 )
 """What has one process a node, with all its GPUs."""
+_FIX_BESIDE_NTASKS = (
+    "Make `--ntasks-per-node` the number of GPUs a node, and take --ntasks out: beside it "
+    "--ntasks-per-node is no more than a limit."
+)
 
 
 @rule("SK201")
@@ -171,7 +175,7 @@ def _shares_gpus(job: Job, launch: Launch) -> bool:
     """Tell whether something else may use the other GPUs: a server, a second launch."""
     if launch.command.context.in_background or len(job.launches) > 1:
         return True
-    return _SERVERS.search(job.script.source.data) is not None
+    return holds(job.script.source.data, _SERVERS)
 
 
 @rule("SK207")
@@ -198,7 +202,8 @@ def tasks_are_not_gpus(job: Job) -> Iterator[Found]:
             continue
         what = f"{tasks} task{'s' if tasks > 1 else ''} a node, but {gpus} GPUs: "
         what += "a program that srun starts itself has one task a GPU"
-        yield job.found("SK207", launch.span, what)
+        fix = _FIX_BESIDE_NTASKS if job.given("ntasks") is not None else ""
+        yield job.found("SK207", launch.span, what, fix)
 
 
 def _is_lightning(launch: Launch) -> bool:
@@ -209,7 +214,7 @@ def _is_likely_one_a_task(job: Job, launch: Launch) -> bool:
     """Tell whether nothing speaks for a program that starts the processes of its node itself."""
     is_pinned = job.value("ntasks-per-node") is not None and (step_nodes(job, launch) or 1) > 1
     words = " ".join(word.shown for word in (launch.program, *launch.arguments) if word)
-    return is_pinned and not _SPAWNS.search(words) and not _LOCAL.search(job.script.source.data)
+    return is_pinned and not _SPAWNS.search(words) and not holds(job.script.source.data, _LOCAL)
 
 
 def _has_rank_a_task(job: Job, launch: Launch) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from slurmkit.check.finding import Severity
 from slurmkit.check.lint.job import Job
@@ -71,7 +72,8 @@ def _unset(job: Job) -> dict[str, Piece]:
     return found
 
 
-def _known(text: bytes) -> set[str]:
+@lru_cache(maxsize=2)  # of a file with many inner scripts
+def _known(text: bytes) -> frozenset[str]:
     """Return the names that a script gives a value, or knows to be given one from outside."""
     text = _ITSELF.sub(b"", _COMMENTED_OUT.sub(b"", text))
     found = {match[1] for match in _GIVEN.finditer(text)}
@@ -80,7 +82,7 @@ def _known(text: bytes) -> set[str]:
         found.update(re.findall(rb"(?<![\w$-])(?<!\$\{)[A-Za-z_]\w*", line[0]))
     for comment in _TOLD.finditer(text):
         found.update(re.findall(rb"\b[A-Z][A-Z0-9_]*\b", comment[0]))
-    return {name.decode() for name in found}
+    return frozenset(name.decode() for name in found)
 
 
 def _is_of_environment(name: str) -> bool:
