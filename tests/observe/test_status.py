@@ -27,7 +27,7 @@ JOB = """\
 name: pretended
 resources: {nodes: 2, processes_per_node: 1, cpus_per_node: 1, time: 5}
 launcher: {kind: srun}
-entrypoint: {command: [bash, -c, "echo hello; exit $RANK"]}
+entrypoint: {command: [bash, -c, "echo hello; sleep $RANK; exit $RANK"]}
 """
 
 
