@@ -116,9 +116,9 @@ def is_rest(node: Node) -> bool:
     before = node.prev_sibling
     if before is None or before.end_byte != node.start_byte:
         return False
-    if before.type == "$":
-        return node.type == "string"
     text = node.text or b""
+    if before.type == "$":
+        return node.type in ("string", "concatenation") and text.startswith(b'"')
     if before.type not in _IN_WORDS and before.type != "command_name":
         return node.is_named and text.startswith(b"`")
     return node.type in _IN_WORDS and not _BLANK.match(text)
@@ -127,6 +127,6 @@ def is_rest(node: Node) -> bool:
 def rest(node: Node) -> Iterator[Node]:
     """Yield the nodes that go on with a word."""
     following = node.next_sibling
-    if following is not None and is_rest(following):
+    while following is not None and is_rest(following):
         yield following
-        yield from rest(following)
+        following = following.next_sibling

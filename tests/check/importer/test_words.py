@@ -20,7 +20,8 @@ WORDS = (
     r"$'\u00e9\xc3\xa9'", "$A", '"$A"', "${A}b", "$A$A", "$C", '"$C"', "x$C", "${D[@]}",
     '"${D[@]}"', '"${D[0]}"', "$E", '"$E"', "$H/a", '"$H"', "$P", '"$G"', "${U:-z}",
     '"${U:-z w}"', '"${U:-~/d}"', "${U:-~/d}", "${A%q}x", "${#A}", "${C/ /-}", "$((2*3))",
-    "$(echo hi)", "$(echo hi yo)", '"$(echo hi yo)"', "$(seq 2)", "''", '""', "{a}", "[x]", "a#b",
+    "$(echo hi)", "$(echo hi yo)", '"$(echo hi yo)"', "$(seq 2)",
+    "''", '""', '$"b"x', "{a}", "[x]", "a#b",
     r"\$A", "'$A'", r'"\${A}"', "é", "-", "--",
 )  # fmt: skip
 JOINED = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map("".join)

@@ -73,6 +73,7 @@ def test_bytes_that_no_script_holds(data: bytes, mended: bytes) -> None:
         ("--exclusive=yes", True), ("--exclusive=user", False), ("--exclusive", False),
         ("--hint=multithreads", True), ("--hint=nomultithread", False), ("--tmp=10G", False),
         ("--kill-on-invalid-dep=maybe", True), ("--account=", False), ("--array=1-$N", False),
+        ("--nodes=2-1", True), ("--nodes=1-2", False), ("--array=1-10:0", True),
     ],
 )  # fmt: skip
 def test_values_that_sbatch_refuses(option: str, is_refused: bool) -> None:
@@ -99,3 +100,8 @@ def test_the_words_name_what_is_there(code: str, script: str, words: str) -> Non
 def test_a_prefix_gets_no_fix_that_would_not_help() -> None:
     script = "#SBATCH -N 2 -n 8\nRANK=$SLURM_PROCID srun python a.py\n"
     assert found("SK301", script)[0].edits == ()
+
+
+def test_a_binary_file_is_told_once() -> None:
+    found = lint(b"\x7fELF\2\1\1\0\0\3\n  --author\n'\n")
+    assert [(f.code, f.what) for f in found] == [("SK614", "a binary file, no script")]

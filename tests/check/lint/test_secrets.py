@@ -73,3 +73,11 @@ def test_a_secret_is_found_and_not_shown(line: str) -> None:
 )
 def test_what_is_none(line: str) -> None:
     assert list(secrets(line.encode())) == []
+
+
+def test_no_message_shows_a_secret() -> None:
+    token = b"hf_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"
+    script = b"#!/bin/bash\n#SBATCH -N 2\nsrun python a.py\necho the token of this job is %b\n"
+    found = lint(script % token)
+    assert "SK424" in [finding.code for finding in found]
+    assert not [f for f in found if "hf_aB" in f.what + f.fix + f.evidence]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from slurmkit.check.finding import Severity
 from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.rule import Found, rule
 from slurmkit.check.script.read import Script
@@ -16,6 +17,9 @@ _OF_A_JOB = re.compile(
     r"|NPROCS|(?:JOB_)?GPUS_?\w*|CPUS_PER_TASK|CPUS_ON_NODE|ARRAY_\w+|STEP_\w+|SUBMIT_DIR"
     r"|JOB_CPUS_PER_NODE|JOB_NAME|JOB_PARTITION|RESTART_COUNT))\b"
 )
+
+_MEETING = re.compile(r"NODELIST|NODEID|PROCID|LOCALID")
+"""What the processes find each other by: without it the job hangs or dies at once."""
 
 
 @rule("SK616")
@@ -33,7 +37,8 @@ def put_in_early(job: Job) -> Iterator[Found]:
             told.add(match[1])
             what = f"{_shown(piece, match[1])} is put in by the shell that calls sbatch, where "
             what += "there is no job yet"
-            yield job.found("SK616", piece.span, what)
+            severity: Severity | None = "error" if _MEETING.search(match[1]) else None
+            yield job.found("SK616", piece.span, what, severity=severity)
 
 
 def _is_in_a_job(script: Script) -> bool:
