@@ -55,6 +55,16 @@ def test_of_two_silent_ranks_none_is_the_one(tmp_path: Path) -> None:
     assert (top.rank, top.is_awaited, top.more) == (0, False, ())
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_where_ranks_meet_all_look_for_rank_0(tmp_path: Path, rank: int) -> None:
+    """Whoever else is silent has nothing to do with it."""
+    raised = f"{TRACEBACK}\ntorch.distributed.DistNetworkError: The client socket has timed out "
+    raised += "after 8000ms while trying to connect to (node2, 29500)."
+    said = ("well", raised) if rank else (raised, "well")
+    top = verdict(of_ranks(tmp_path, *said))
+    assert (top.code, top.rank, top.is_awaited) == ("D01", 0, rank == 1)
+
+
 @pytest.mark.parametrize(
     ("key", "told"),
     [("cpu//0/1", ("D134", 1, True)), ("cuda//0", ("D73", 0, False))],
