@@ -195,8 +195,8 @@ BROKEN = {
     "a missing peer": Broken(
         GLOO + 'if rank == 0: dist.init_process_group("gloo", timeout=soon)',
         "D02",
-        0,
-        "node1",
+        1,
+        "node2",
         "srun",
         1,
     ),
