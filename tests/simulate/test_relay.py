@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.simulate.simulation import DRIVER, NODES, Done, simulate
@@ -61,6 +62,23 @@ def test_a_reader_that_leaves_ends_the_script(tmp_path: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.wait(30) == 0
+
+
+def test_a_slow_reader_gets_all_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "job.sh"
+    script.write_text(f"#!/bin/bash\n{NODES}seq 18000\n")  # more than a pipe holds
+    command = [sys.executable, "-c", DRIVER, str(script), "[]", "{}"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(4)  # the script has long ended, what it said is on its way
+        assert process.stdout is not None
+        assert process.stdout.read().split() == [str(n) for n in range(1, 18001)]
+
+
+def test_what_cannot_be_kept_is_passed_on_all_the_same(tmp_path: Path) -> None:
+    keep = "for file in $TMPDIR/*/output; do rm $file && mkdir $file; done"
+    done = simulate(tmp_path, f"echo one\nsleep 0.5\n{keep}\necho two\nsleep 0.5\necho three")
+    assert done.stdout.split() == ["one", "two", "three"]
+    assert done.outcome["state"] == "COMPLETED"
 
 
 def test_nodes_have_colours_on_a_terminal(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _OF_A_RANK = ("root", "error", "killed")
 _TOLD = ("end", "killed", "cancel")
-_RENDEZVOUS = "D01"
 _OF_SLURM = ("srun: ", "sbatch: ", "salloc: ", "slurmstepd: ")
 _PEER = re.compile(
     r"[Cc]onnection closed by (?:remote )?peer \[?(?!127\.|::1|localhost)([\w.-]*\w)"
@@ -189,9 +188,7 @@ class _Case:
         if event.cause.kind != "stall":
             return None
         own = {log.rank for log in self.logs if log.rank is not None}
-        missing = rank_that_is_missing(event, self.events, own)
-        # At a rendezvous all look for rank 0: another may be silent and well.
-        return None if event.code == _RENDEZVOUS and missing else missing
+        return rank_that_is_missing(event, self.events, own)
 
     def _who(self, event: Event, missing: int | None) -> tuple[int | None, str | None]:
         rank, node = event.rank, event.node

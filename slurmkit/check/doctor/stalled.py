@@ -16,11 +16,12 @@ _NAMES = re.compile(  # one rank says so of another
     r"failed to pass monitoredBarrier|keys: /default_pg/\d+//\w+//\d+/\d+"
 )
 LOST = re.compile(r"(?i)connection (was )?(closed|reset)|remote (process|peer)|broken pipe")
+_RENDEZVOUS = "D01"
 _FEWEST = 2  # ranks that complain, before a silent one means something
 
 
 def rank_that_is_missing(
-    event: Event, events: Sequence[Event], known: Collection[int] = ()
+    event: Event, events: Sequence[Event], known: Collection[int]
 ) -> int | None:
     """Return the rank that did not come to a collective; None where nothing tells.
 
@@ -37,6 +38,8 @@ def rank_that_is_missing(
     lost = {one.rank for one in events if one.rank is not None and LOST.search(one.text)}
     for told in (ranks, ranks | lost if ranks and known else ranks):
         silent = [rank for rank in range(world) if rank not in told]
+        if event.code == _RENDEZVOUS and silent != [0]:  # all look for rank 0: others may be well
+            continue
         if len(silent) == 1 and (len(told) >= _FEWEST or set(known) == {0, 1}):
             return silent[0]
     if len(ranks) < _FEWEST:

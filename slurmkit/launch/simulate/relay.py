@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Relay:
         """Take the file in which lines are kept, those of earlier runs first."""
         self._kept = kept
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[int, threading.Thread] = {}
+        self._writing: set[int] = set()
 
     def open(self) -> tuple[int, int]:
         """Return the descriptors that the script writes to; the caller closes them."""
@@ -40,24 +42,28 @@ class Relay:
         return out, os.dup(out) if os.path.sameopenfile(1, 2) else self._pipe_to(2)
 
     def close(self) -> None:
-        """Wait until all is passed on."""
-        for thread in self._threads:
+        """Wait until all is passed on, however slowly it is read."""
+        for ours, thread in self._threads.items():
             thread.join(_LAST_WORDS)
+            while thread.is_alive() and ours in self._writing:
+                thread.join(_LAST_WORDS)
 
     def _pipe_to(self, ours: int) -> int:
         reading, writing = os.pipe()
         thread = threading.Thread(target=self._pass_on, args=(reading, ours), daemon=True)
+        self._threads[ours] = thread
         thread.start()
-        self._threads.append(thread)
         return writing
 
     def _pass_on(self, reading: int, ours: int) -> None:
         rest = b""
         try:
             while data := os.read(reading, 1 << 16):
+                self._writing.add(ours)
                 view = memoryview(data)
                 while view:
                     view = view[os.write(ours, view) :]
+                self._writing.discard(ours)
                 *lines, rest = (rest + data).split(b"\n")
                 self._keep(lines)
                 rest = rest[-_LONGEST:]
@@ -75,7 +81,8 @@ class Relay:
         )
         if not kept:
             return
-        with self._lock, self._kept.open("ab") as file:
+        # A full disk is no reason to keep anything from its reader.
+        with suppress(OSError), self._lock, self._kept.open("ab") as file:
             if file.tell() < _MOST:
                 file.write(kept)
 
