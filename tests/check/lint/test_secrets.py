@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
+from slurmkit.check.lint.job import Job
 from slurmkit.check.lint.run import lint
+from slurmkit.check.script.read import read
+from slurmkit.check.script.source import Span
 from slurmkit.check.secrets import secrets, without_secrets
 from slurmkit.cli import main
 
@@ -81,3 +84,14 @@ def test_no_message_shows_a_secret() -> None:
     found = lint(script % token)
     assert "SK424" in [finding.code for finding in found]
     assert not [f for f in found if "hf_aB" in f.what + f.fix + f.evidence]
+
+
+@pytest.mark.parametrize("part", ["what", "fix", "evidence"])
+def test_no_part_of_a_finding_has_one_whatever_its_rule_quotes(part: str) -> None:
+    """What a rule says is made here alone, and is what `--json` prints."""
+    texts = {"what": "a", "fix": "b", "evidence": "c", part: f"seen: --token {HF}"}
+    found = Job(read(b"#!/bin/bash\n")).found(
+        "SK101", Span(0, 1), texts["what"], texts["fix"], evidence=texts["evidence"]
+    )
+    assert getattr(found, part).startswith("seen: --token ***")
+    assert HF not in repr(found)
